@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""Runs several commands at the same time, with a line of progress for each.
+
+    scripts/parallel.py scripts/train_lm.sh A B ::: scripts/train_lm.sh C D
+
+Prints what they print, and ends with the first exit code that is not 0. If one fails, the others run to their end: what
+they train is kept. Ctrl-C ends them all.
+"""
+
+import os
+import sys
+import threading
+
+import children
+from progress import PIPED, StatusLine
+
+SEPARATOR = ":::"
+
+
+def split(words):
+    """
+    >>> split(["a", "b", ":::", "c"])
+    [['a', 'b'], ['c']]
+    """
+    commands = [[]]
+    for word in words:
+        if word == SEPARATOR:
+            commands.append([])
+        else:
+            commands[-1].append(word)
+    return [command for command in commands if command]
+
+
+def relay(process, number, states, status, guard):
+    """Passes the lines of one child on: its progress joins the others' at the bottom, all else stays."""
+    for line in process.stdout:
+        with guard:
+            if line.startswith("\r"):
+                states[number] = line.strip()
+                status.update(*filter(None, states))
+            else:
+                status.message(line.rstrip("\n"))
+    with guard:
+        states[number] = ""
+
+
+def main():
+    commands = split(sys.argv[1:])
+    if not commands or sys.argv[1] in ("-h", "--help"):
+        print(__doc__)
+        return 0 if len(sys.argv) > 1 else 2
+    children.die_with_parent()
+    status = StatusLine()
+    environment = dict(os.environ, **{PIPED: "1"})
+    states = [""] * len(commands)
+    guard = threading.Lock()
+    processes = [children.start(command, env=environment) for command in commands]
+    threads = [
+        threading.Thread(target=relay, args=(process, number, states, status, guard), daemon=True)
+        for number, process in enumerate(processes)
+    ]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        codes = [process.wait() for process in processes]
+    except KeyboardInterrupt:
+        children.stop(processes)
+        status.close()
+        return 130
+    status.close()
+    return next((code if code > 0 else 128 - code for code in codes if code), 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""Runs one training command as a step that can be repeated, interrupted and gone on with.
+
+    scripts/step.py SAVE_DIR -- fairseq-train DATA ... --save-dir SAVE_DIR --log-file SAVE_DIR/train.log --log-format json
+
+* prints the command, and then a line of progress instead of fairseq's log, which is kept in SAVE_DIR/train.log;
+* does nothing if the same command on the same input files has already ended well in SAVE_DIR;
+* goes on from SAVE_DIR/checkpoint_last.pt (fairseq does) if it was interrupted;
+* refuses a SAVE_DIR begun with another command or other input files: going on there would mix two experiments.
+
+train_lm.sh, train_translation.sh and train_dsl.sh call it.
+"""
+
+import argparse
+import fcntl
+import hashlib
+import os
+import shlex
+import sys
+import time
+from collections import deque
+from pathlib import Path
+
+import children
+import trainlog
+from progress import StatusLine, bar, clock
+
+_LINES_OF_A_FAILURE = 30
+_SECONDS_FOR_A_LOCK = 30
+
+
+def identity(command, save_dir):
+    """Returns the text that tells whether two steps are the same: the command, and what stands in the files it names."""
+    lines = [shlex.join(command)]
+    for argument in command:
+        for path in map(Path, filter(os.path.exists, argument.split(os.pathsep))):
+            if save_dir in path.parents:
+                continue
+            # The index files hold every sentence's length: enough to see that a data folder was made again from other text.
+            files = sorted([*path.glob("dict*.txt"), *path.glob("*.idx")]) if path.is_dir() else [path]
+            lines += [f"{file} {_checksum(file)}" for file in files]
+    return "\n".join(lines) + "\n"
+
+
+def _checksum(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:16]
+
+
+def difference(old, new):
+    """Names what differs between two identities, for a person."""
+    old_command, *old_files = old.splitlines()
+    new_command, *new_files = new.splitlines()
+    if old_command != new_command:
+        old_words, new_words = shlex.split(old_command), shlex.split(new_command)
+        gone = [word for word in old_words if word not in new_words]
+        come = [word for word in new_words if word not in old_words]
+        return f"its command had {shlex.join(gone) or 'nothing'} where this one has {shlex.join(come) or 'nothing'}"
+    changed = sorted({line.rsplit(" ", 1)[0] for line in set(old_files) ^ set(new_files)})
+    return f"these input files have changed since: {', '.join(changed)}"
+
+
+def lock(save_dir, status):
+    """Keeps a second trainer out of `save_dir`. The lock is the open file's, which the trainer inherits."""
+    handle = open(save_dir / ".lock", "w")
+    deadline = time.monotonic() + _SECONDS_FOR_A_LOCK
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return handle
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                sys.exit(f"{save_dir}: another process trains there; wait for it or stop it first")
+            status.update(f"{save_dir.name}: waiting for another process that trains there")
+            time.sleep(0.5)
+
+
+class Progress:
+    """Turns the lines of a training log into a line of progress and a few messages."""
+
+    def __init__(self, name, command, status):
+        self.name = name
+        self.status = status
+        self.total = _last_value(command, "--max-update")
+        self.epochs = _last_value(command, "--max-epoch")
+        self.start = None  # (seconds, updates) at the first line: the speed counts from here
+
+    def read(self, line):
+        parsed = trainlog.parse_line(line)
+        if parsed is None:
+            fields = line.rstrip("\n").split(" | ", 3)
+            if len(fields) == 4 and (fields[2].startswith("fairseq_dsl") or fields[1] in ("WARNING", "ERROR")):
+                self.status.message(f"{self.name}: {fields[3]}")
+        elif parsed[0] == "train_inner":
+            self._show(parsed[1])
+        elif parsed[0] == "valid":
+            shown = [key for key in parsed[1] if key.split("_")[0] in ("ppl", "bleu") or key == "duality_gap"]
+            numbers = ", ".join(f"{key} {parsed[1][key]:g}" for key in shown)
+            self.status.message(f"{self.name}: validation at update {parsed[1].get('num_updates', 0):g}: {numbers}")
+
+    def _show(self, statistics):
+        updates = statistics["num_updates"]
+        now = time.monotonic()
+        self.start = self.start or (now, updates)
+        total = self.total or updates * self.epochs / statistics["update"] if self.total or self.epochs else 0
+        text = f"{self.name} {bar(updates, total)} update {updates:g}"
+        if total:
+            text += f" of {total:.0f}"
+            if updates > self.start[1]:
+                text += f", {clock((now - self.start[0]) / (updates - self.start[1]) * (total - updates))} left"
+        self.status.update(f"{text}, ppl {statistics['ppl']:g}" if "ppl" in statistics else text)
+
+
+def _last_value(command, flag):
+    """The number given with `flag` in a command; the last one counts, as for fairseq. None if there is none."""
+    value = None
+    for word, following in zip(command, [*command[1:], ""]):
+        if word == flag:
+            value = following
+        elif word.startswith(f"{flag}="):
+            value = word.split("=", 1)[1]
+    return float(value) if value is not None else None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("save_dir", metavar="SAVE_DIR", type=Path, help="folder of the checkpoints, the log and the notes of this step")
+    parser.add_argument("command", metavar="-- COMMAND", nargs=argparse.REMAINDER, help="the command, its output in fairseq's JSON log format")
+    args = parser.parse_args()
+    command = args.command[1:] if args.command[:1] == ["--"] else args.command
+    save_dir = args.save_dir
+    save_dir.mkdir(parents=True, exist_ok=True)
+    begun, done = save_dir / "begun.txt", save_dir / "done.txt"
+    status = StatusLine()
+
+    held = lock(save_dir, status)
+    this = identity(command, save_dir)
+    if begun.exists() and begun.read_text() != this:
+        sys.exit(
+            f"{save_dir} was begun differently: {difference(begun.read_text(), this)}. "
+            f"Remove that folder or name another one; to go on in it all the same, remove {begun}."
+        )
+    status.message(f"$ {shlex.join(command)}")
+    if done.exists() and done.read_text() == this:
+        status.message(f"{save_dir.name}: already done, see {save_dir}")
+        return 0
+    begun.write_text(this)
+    if (save_dir / "checkpoint_last.pt").exists():
+        status.message(f"{save_dir.name}: goes on from {save_dir / 'checkpoint_last.pt'}")
+
+    progress = Progress(save_dir.name, command, status)
+    status.update(f"{save_dir.name}: starting")
+    tail = deque(maxlen=_LINES_OF_A_FAILURE)
+    process = children.start(command, pass_fds=[held.fileno()])
+    try:
+        for line in process.stdout:
+            tail.append(line)
+            progress.read(line)
+        code = process.wait()
+    except KeyboardInterrupt:
+        children.stop([process])
+        status.close()
+        print(f"{save_dir.name}: interrupted; the same command goes on from the last checkpoint")
+        return 130
+    status.close()
+    if code:
+        print("".join(tail), end="")
+        print(f"{save_dir.name}: failed with exit code {code}; above are the last lines of its output, the whole log is {save_dir / 'train.log'}")
+        return code if code > 0 else 128 - code
+    done_beside = done.with_suffix(".tmp")
+    done_beside.write_text(this)
+    done_beside.replace(done)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

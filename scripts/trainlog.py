@@ -1,0 +1,53 @@
+"""The statistics in a log that fairseq wrote with `--log-format json`.
+
+A line of such a log is `TIME | INFO | TAG | {"num_updates": "40", "loss": "9.1", ...}`, among lines of other loggers.
+TAG is `train_inner` (every `--log-interval` updates), `train` (end of an epoch) or the name of an evaluated subset
+(`valid`, `test`); the last two carry their tag as a prefix of every key, which is taken off here.
+"""
+
+import json
+
+
+def parse_line(line):
+    """Returns (tag, statistics) of one line, or None if it holds none.
+
+    >>> parse_line('2024-01-01 00:00:00 | INFO | valid | {"epoch": 1, "valid_ppl": "7.5", "valid_num_updates": "40"}')
+    ('valid', {'epoch': 1.0, 'ppl': 7.5, 'num_updates': 40.0})
+    """
+    fields = line.rstrip("\n").split(" | ", 3)
+    if len(fields) != 4 or not fields[3].startswith("{"):
+        return None
+    tag = fields[2]
+    try:
+        raw = json.loads(fields[3])
+    except json.JSONDecodeError:  # the line that was being written when a run was killed
+        return None
+    return tag, {key.removeprefix(f"{tag}_"): number for key, value in raw.items() if (number := _number(value)) is not None}
+
+
+def _number(value):
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def read(path):
+    """Returns {tag: {number of updates: statistics}} of a log file, in the order of updates.
+
+    A run that was interrupted repeats the updates since its last checkpoint when it goes on: the later line counts.
+    """
+    logs = {}
+    with open(path, encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            parsed = parse_line(line)
+            if parsed and "num_updates" in parsed[1]:
+                tag, statistics = parsed
+                logs.setdefault(tag, {})[int(statistics["num_updates"])] = statistics
+    return {tag: dict(sorted(records.items())) for tag, records in logs.items()}
+
+
+def series(records, key):
+    """Returns the updates at which `key` was logged, and its values: two lists of one length."""
+    points = [(update, statistics[key]) for update, statistics in records.items() if key in statistics]
+    return [update for update, _ in points], [value for _, value in points]
