@@ -1,0 +1,368 @@
+"""Parallel text -> sentencepiece -> `fairseq-preprocess`, the part that every recipe shares.
+
+A recipe finds or makes its text and calls `prepare`, which leaves four folders side by side:
+
+    OUT          translation data: dict.SRC.txt, dict.TGT.txt, train, valid and test, and the sentencepiece model(s)
+    OUT-lm.SRC   the same source sentences as language-model data, numbered with the translation dictionary
+    OUT-lm.TGT   the same for the target language
+    OUT-text     train, valid and test as plain text (the references), and under spm/ as sentencepiece pieces
+
+Each of them holds `recipe.json`: a key of everything that the data depends on, the settings and the sizes. A run whose
+key all four have is finished already. Folders are built under another name and renamed when all are complete, so what
+stands under these names is never half a corpus.
+"""
+
+import argparse
+import fcntl
+import gzip
+import hashlib
+import io
+import itertools
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import unicodedata
+from pathlib import Path
+from typing import Callable, Dict, Iterable, Iterator, List, Mapping, Sequence, Set, Tuple
+
+import sentencepiece
+
+Pair = Tuple[str, str]
+
+SPLITS = ("train", "valid", "test")
+# What corpora call these files; the first name found is taken.
+SPLIT_NAMES = {
+    "train": ("train", "training"),
+    "valid": ("valid", "val", "dev"),
+    "test": ("test", "test_2016_flickr"),
+}
+STAMP = "recipe.json"
+
+# Control characters, zero-width spaces and byte order marks: invisible to a reader of the text, but symbols to a model.
+_INVISIBLE = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0), 0x200B, 0x2060, 0xFEFF], " ")
+
+
+class RecipeError(Exception):
+    """Something the user can put right; shown as one message, without a traceback."""
+
+
+def run_main(main: Callable[[], None]) -> None:
+    """Run a recipe's `main`; what the user can put right ends with exit code 1 and one message."""
+    try:
+        main()
+    except (RecipeError, OSError) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def add_arguments(parser: argparse.ArgumentParser, vocab_size: int) -> None:
+    """The options that every recipe has."""
+    parser.formatter_class = argparse.ArgumentDefaultsHelpFormatter
+    parser.add_argument("--out", type=Path, metavar="DIR", help="translation data; the other folders are named after it")
+    parser.add_argument("--vocab-size", type=int, default=vocab_size, metavar="N",
+                        help="sentencepiece pieces at most; a small corpus may yield fewer")  # fmt: skip
+    parser.add_argument("--character-coverage", type=float, default=1.0, metavar="X",
+                        help="share of characters that get a piece; 0.9995 for large Chinese, Japanese or Korean text")  # fmt: skip
+    parser.add_argument("--separate", action="store_true",
+                        help="one sentencepiece model and dictionary for each language instead of a joint one")  # fmt: skip
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes for fairseq-preprocess")
+
+
+# --- text -------------------------------------------------------------------------------------------------------------
+
+
+def clean(line: str) -> str:
+    """Composed Unicode, single spaces, nothing invisible: a line that sentencepiece gives back unchanged."""
+    return " ".join(unicodedata.normalize("NFC", line).translate(_INVISIBLE).split())
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """The lines of a UTF-8 file, or of one in gzip format whose name ends in .gz.
+
+    Only a newline ends a line. (Python's text files and `str.splitlines` also break at a carriage return or U+2028
+    inside a sentence, and every later sentence would then stand beside a wrong translation.)
+    """
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                yield clean(line.decode("utf-8"))
+            except UnicodeDecodeError as error:
+                raise RecipeError(
+                    f"{path}, line {number}: not UTF-8 ({error.reason} at byte {error.start + 1} of the line); "
+                    f"convert it first, for example with iconv -f latin1 -t utf-8"
+                ) from None
+
+
+def read_parallel(source: Path, target: Path) -> Iterator[Pair]:
+    """The sentence pairs of two aligned files, without those that have an empty side."""
+    empty = number = 0
+    source_lines, target_lines = read_lines(source), read_lines(target)
+    for number, (x, y) in enumerate(itertools.zip_longest(source_lines, target_lines), start=1):
+        if x is None or y is None:
+            longer = number + sum(1 for _ in (source_lines if y is None else target_lines))
+            counts = (longer, number - 1) if y is None else (number - 1, longer)
+            raise RecipeError(
+                f"{source} has {counts[0]:,} lines and {target} has {counts[1]:,}: "
+                f"line n of one must be the translation of line n of the other"
+            )
+        if x and y:
+            yield x, y
+        else:
+            empty += 1
+    if empty:
+        print(f"{source}, {target.name}: dropped {empty:,} of {number:,} pairs, a side is empty")
+
+
+def find_text(folder: Path, split: str, lang: str) -> Path:
+    """The file of `folder` that holds this split and language, under one of its usual names."""
+    names = [f"{name}.{lang}{suffix}" for name in SPLIT_NAMES[split] for suffix in ("", ".gz")]
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise RecipeError(f"{folder} has no {split} text in '{lang}': looked for {', '.join(names)}")
+
+
+def hold_out(pairs: Iterable[Pair], size: int, key: Callable[[str], str],
+             eligible: Callable[[Pair], bool] = lambda pair: True) -> Dict[str, List[Pair]]:  # fmt: skip
+    """Split `pairs` into train, `size` for valid and `size` for test.
+
+    The choice depends on each pair's text alone, not on its position. No two of the three splits share a sentence on
+    either side; sentences with the same `key` count as the same.
+    """
+    pairs = list(pairs)
+    order = sorted(set(filter(eligible, pairs)), key=lambda pair: hashlib.sha256("\t".join(pair).encode()).digest())
+    splits: Dict[str, List[Pair]] = {"test": [], "valid": []}
+    held_sources: Set[str] = set()
+    held_targets: Set[str] = set()
+
+    def is_held(pair: Pair) -> bool:
+        return key(pair[0]) in held_sources or key(pair[1]) in held_targets
+
+    candidates = iter(order)
+    for split in splits.values():
+        for pair in candidates:
+            if not is_held(pair):
+                split.append(pair)
+                held_sources.add(key(pair[0]))
+                held_targets.add(key(pair[1]))
+            if len(split) == size:
+                break
+        else:
+            raise RecipeError(f"cannot hold out 2 x {size:,} of {len(order):,} distinct sentence pairs")
+    splits["train"] = [pair for pair in pairs if not is_held(pair)]
+    return splits
+
+
+def _write_text(splits: Mapping[str, Iterable[Pair]], langs: Sequence[str], folder: Path) -> Dict[str, Dict[str, int]]:
+    """Write each split as plain text; return its numbers of pairs and of words on either side."""
+    sizes = {}
+    test: List[Set[str]] = [set(), set()]
+    repeated: List[Set[str]] = [set(), set()]
+    for split in reversed(SPLITS):  # test before train, to see which of its sentences stand in training
+        count, words = 0, [0, 0]
+        with open(folder / f"{split}.{langs[0]}", "w", encoding="utf-8", newline="\n") as source_file, \
+             open(folder / f"{split}.{langs[1]}", "w", encoding="utf-8", newline="\n") as target_file:  # fmt: skip
+            for pair in splits[split]:
+                count += 1
+                for side, (file, sentence) in enumerate(zip((source_file, target_file), pair)):
+                    file.write(sentence + "\n")
+                    words[side] += len(sentence.split())
+                    if split == "test":
+                        test[side].add(sentence)
+                    elif split == "train" and sentence in test[side]:
+                        repeated[side].add(sentence)
+        if not count:
+            raise RecipeError(f"the {split} split has no sentence pairs")
+        sizes[split] = {"pairs": count, f"words.{langs[0]}": words[0], f"words.{langs[1]}": words[1]}
+    if any(repeated):
+        shares = " and ".join(f"{len(found):,} of {len(all_):,} in {lang}"
+                              for found, all_, lang in zip(repeated, test, langs))  # fmt: skip
+        print(f"note: distinct test sentences that also stand in training: {shares}")
+    return {split: sizes[split] for split in SPLITS}
+
+
+def _show(command: Sequence[str], folder: Path) -> None:
+    """Print a command as the reader could type it, in the folder where its result will stand."""
+    print(f"cd {shlex.quote(str(folder))} && {shlex.join(command)}", flush=True)
+
+
+# --- sentencepiece ----------------------------------------------------------------------------------------------------
+
+
+def _train_sentencepiece(texts: Sequence[Path], model: Path, vocab_size: int, character_coverage: float,
+                         shown_folder: Path) -> None:  # fmt: skip
+    """Train one BPE model on all `texts` together. Lines are `clean` already: sentencepiece shall not change them."""
+    options = dict(
+        model_type="bpe",
+        vocab_size=vocab_size,
+        hard_vocab_limit=False,  # a small corpus has fewer pieces than asked for: take what there is
+        character_coverage=character_coverage,
+        normalization_rule_name="identity",
+        input_sentence_size=2_000_000,
+        shuffle_input_sentence=True,
+    )
+    # The Python package has no such command; who has the C++ tools can type it.
+    text_folder = model.parent.name
+    command = ["spm_train", "--input=" + ",".join(f"{text_folder}/{text.name}" for text in texts),
+               f"--model_prefix={text_folder}/{model.stem}"]  # fmt: skip
+    _show([*command, *(f"--{name}={str(value).lower()}" for name, value in options.items())], shown_folder)
+    sentencepiece.set_random_generator_seed(1)  # which sentences are taken when there are more than that
+    trained = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=itertools.chain.from_iterable(map(read_lines, texts)),
+            model_writer=trained,
+            minloglevel=2,
+            **options,
+        )
+    except RuntimeError as error:
+        raise RecipeError(
+            f"sentencepiece could not train {model.name} with --vocab-size {vocab_size}: {error}. "
+            f"If the characters alone are more than that, raise --vocab-size or lower --character-coverage"
+        ) from None
+    model.write_bytes(trained.getvalue())
+
+
+def _encode(model: Path, text: Path, pieces: Path) -> None:
+    processor = sentencepiece.SentencePieceProcessor(model_file=str(model))
+    with open(pieces, "w", encoding="utf-8", newline="\n") as file:
+        for line in read_lines(text):
+            file.write(" ".join(processor.encode(line, out_type=str)) + "\n")
+
+
+# --- fairseq-preprocess -----------------------------------------------------------------------------------------------
+
+
+def _find_fairseq_preprocess() -> str:
+    beside = Path(sys.executable).parent / "fairseq-preprocess"
+    found = str(beside) if beside.is_file() else shutil.which("fairseq-preprocess")
+    if not found:
+        raise RecipeError(
+            f"fairseq-preprocess stands neither beside {sys.executable} nor on PATH: "
+            f"install fairseq_dsl into that Python (pip install .), or set PYTHON to the one that has it"
+        )
+    return found
+
+
+def _fairseq_preprocess(program: str, arguments: Sequence[str], folder: Path, shown_folder: Path) -> None:
+    _show(["fairseq-preprocess", *arguments], shown_folder)
+    done = subprocess.run([program, *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        last_lines = "\n".join(done.stdout.splitlines()[-15:])
+        raise RecipeError(f"fairseq-preprocess ended with exit code {done.returncode}:\n{last_lines}")
+
+
+def _binarize(name: str, langs: Sequence[str], folder: Path, shown_folder: Path, joint: bool, workers: int) -> None:
+    program = _find_fairseq_preprocess()
+
+    def preprocess(destination: str, suffix: str, *arguments: str) -> None:
+        for split in SPLITS:
+            arguments += (f"--{split}pref", f"{name}-text/spm/{split}{suffix}")
+        arguments += ("--destdir", destination, "--workers", str(workers))
+        _fairseq_preprocess(program, arguments, folder, shown_folder)
+
+    preprocess(name, "", "--source-lang", langs[0], "--target-lang", langs[1], *(["--joined-dictionary"] * joint))
+    for lang in langs:
+        preprocess(f"{name}-lm.{lang}", f".{lang}", "--only-source", "--srcdict", f"{name}/dict.{lang}.txt")
+
+
+# --- the whole recipe -------------------------------------------------------------------------------------------------
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _is_finished(folders: Sequence[Path], key: str) -> bool:
+    """Whether all folders come from a run with this key. One that no recipe made is refused, never overwritten."""
+    keys = []
+    for folder in folders:
+        try:
+            keys.append(json.loads((folder / STAMP).read_text(encoding="utf-8"))["key"])
+        except (FileNotFoundError, NotADirectoryError):
+            if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+                raise RecipeError(f"{folder} exists and no recipe made it: remove it, or choose another --out") from None
+    return keys == [key] * len(folders)
+
+
+def prepare(args: argparse.Namespace, langs: Tuple[str, str], inputs: Sequence[Path],
+            make_splits: Callable[[], Mapping[str, Iterable[Pair]]]) -> None:  # fmt: skip
+    """Binarize a corpus, unless an earlier run has done exactly this.
+
+    Args:
+        args: the parsed options: those of `add_arguments` and the recipe's own
+        langs: source and target language
+        inputs: files that `make_splits` reads; new content means new data
+        make_splits: returns the sentence pairs of train, valid and test; called only where there is work to do
+    """
+    # Absolute, so that a changed working directory does not matter; `--out` as typed is what the user wants to read.
+    out, shown = args.out.absolute(), args.out
+    if not args.out.name or args.out.name == "..":
+        raise RecipeError(f"--out {args.out}: give the name of a new folder")
+    names = [f"{out.name}-text", f"{out.name}-lm.{langs[0]}", f"{out.name}-lm.{langs[1]}", out.name]
+    folders = [out.parent / name for name in names]
+    staging = out.parent / f".{out.name}.partial"
+
+    settings = {k: str(v) for k, v in sorted(vars(args).items()) if k not in ("out", "raw", "workers")}
+    code = [Path(__file__), Path(make_splits.__code__.co_filename)]
+    parts = [langs, settings, sentencepiece.__version__, [_sha256(path) for path in [*code, *inputs]]]
+    key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    if _is_finished(folders, key):
+        print(f"{shown}: finished already, with these settings and this text")
+        return
+
+    staging.mkdir(parents=True, exist_ok=True)
+    lock = os.open(staging, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RecipeError(f"another run is preparing {shown}: wait for it to end") from None
+        try:
+            for leftover in staging.iterdir():  # of a run that was killed
+                shutil.rmtree(leftover)
+            _build(staging, names, langs, make_splits, args, {"key": key, "settings": settings})
+            (staging / "replaced").mkdir()
+            for name, folder in zip(names, folders):
+                if folder.exists():
+                    folder.rename(staging / "replaced" / name)
+                (staging / name).rename(folder)
+        finally:
+            shutil.rmtree(staging)
+    finally:
+        os.close(lock)
+    print("wrote " + ", ".join(str(shown.parent / name) for name in reversed(names)))
+
+
+def _build(staging: Path, names: Sequence[str], langs: Tuple[str, str],
+           make_splits: Callable[[], Mapping[str, Iterable[Pair]]], args: argparse.Namespace,
+           stamp: Dict[str, object]) -> None:  # fmt: skip
+    """Make the four folders, complete and stamped, inside `staging`."""
+    text, translation = staging / names[0], staging / names[-1]
+    (text / "spm").mkdir(parents=True)
+    sizes = _write_text(make_splits(), langs, text)
+    for split, size in sizes.items():
+        words = ", ".join(f"{size[f'words.{lang}']:,} words in {lang}" for lang in langs)
+        print(f"{split}: {size['pairs']:,} pairs, {words}")
+
+    # The joint model has the name under which fairseq's `from_pretrained` looks for one beside a checkpoint.
+    groups = {f"sentencepiece.bpe.{lang}.model": [lang] for lang in langs} if args.separate else {
+        "sentencepiece.bpe.model": langs}  # fmt: skip
+    for model, group in groups.items():
+        _train_sentencepiece([text / f"train.{lang}" for lang in group], text / model,
+                             args.vocab_size, args.character_coverage, args.out.parent)  # fmt: skip
+        for lang, split in itertools.product(group, SPLITS):
+            _encode(text / model, text / f"{split}.{lang}", text / "spm" / f"{split}.{lang}")
+    _binarize(translation.name, langs, staging, args.out.parent, not args.separate, args.workers)
+    for model in groups:
+        shutil.copyfile(text / model, translation / model)
+    for name in names:
+        (staging / name / STAMP).write_text(json.dumps({**stamp, "sizes": sizes}, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,49 @@
+"""Binarize any two aligned text files: train, valid and test, one sentence a line, in two languages."""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from binarize import SPLITS, RecipeError, add_arguments, find_text, hold_out, prepare, read_parallel, run_main
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--source-lang", "-s", required=True, metavar="LANG", help="the files' ending, for example de")
+    parser.add_argument("--target-lang", "-t", required=True, metavar="LANG")
+    parser.add_argument("--raw", type=Path, metavar="DIR", help="folder with train.LANG, valid.LANG and test.LANG")
+    for split in SPLITS:
+        parser.add_argument(f"--{split}", metavar="PREFIX", help=f"{split} text is in PREFIX.LANG, instead of in --raw")
+    parser.add_argument("--hold-out", type=int, default=0, metavar="N",
+                        help="take N pairs for valid and N for test out of the training text")  # fmt: skip
+    add_arguments(parser, vocab_size=8000)
+    args = parser.parse_args()
+    langs = (args.source_lang, args.target_lang)
+    if args.out is None:
+        args.out = Path(f"data-bin/local-{langs[0]}-{langs[1]}")
+    if langs[0] == langs[1]:
+        raise RecipeError(f"--source-lang and --target-lang are both '{langs[0]}'")
+    if args.hold_out < 0:
+        raise RecipeError(f"--hold-out {args.hold_out}: give the number of sentence pairs")
+    if args.hold_out and (args.valid or args.test):
+        raise RecipeError("--hold-out makes valid and test from the training text: leave --valid and --test out")
+
+    def paths(split: str):
+        prefix = getattr(args, split)
+        if prefix is None and args.raw is None:
+            raise RecipeError(f"give --raw DIR or --{split} PREFIX")
+        if prefix is None:
+            return [find_text(args.raw, split, lang) for lang in langs]
+        return [Path(f"{prefix}.{lang}") for lang in langs]
+
+    files = {split: paths(split) for split in (("train",) if args.hold_out else SPLITS)}
+
+    def make_splits():
+        splits = {split: read_parallel(*pair) for split, pair in files.items()}
+        return hold_out(splits["train"], args.hold_out, key=str.casefold) if args.hold_out else splits
+
+    prepare(args, langs, [path for pair in files.values() for path in pair], make_splits)
+
+
+run_main(main)

@@ -1,0 +1,60 @@
+"""Binarize Multi30k task 1 (image captions), German, French or Czech to English."""
+
+import argparse
+import shutil
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from binarize import SPLITS, RecipeError, add_arguments, find_text, prepare, read_parallel, run_main
+
+URL = "https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/raw/"
+FILES = {"train": "train", "valid": "val", "test": "test_2016_flickr"}
+
+
+def download(name: str, folder: Path) -> None:
+    """Fetch one file into `folder`, complete or not at all; one that is there already is kept."""
+    if (folder / name).exists():
+        return
+    print(f"curl -L -o {folder / name} {URL}{name}", flush=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f"{name}.partial"
+    try:
+        with urllib.request.urlopen(URL + name, timeout=60) as response, open(partial, "wb") as file:
+            shutil.copyfileobj(response, file)
+    except (urllib.error.URLError, OSError) as error:
+        raise RecipeError(
+            f"cannot download {URL}{name}: {error}. Fetch {', '.join(FILES.values())} in both languages from "
+            f"https://github.com/multi30k/dataset by another way and give their folder with --raw DIR"
+        ) from None
+    partial.rename(folder / name)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--lang", choices=("de", "fr", "cs"), default="de", help="the source language")
+    parser.add_argument("--raw", type=Path, metavar="DIR",
+                        help="folder with the text (train.LANG, val.LANG, test_2016_flickr.LANG, or .gz of these); "
+                             "without it the text is downloaded")  # fmt: skip
+    add_arguments(parser, vocab_size=10000)
+    args = parser.parse_args()
+    langs = (args.lang, "en")
+    if args.out is None:
+        args.out = Path(f"data-bin/multi30k-{args.lang}-en")
+    raw = args.raw
+    if raw is None:
+        raw = args.out.parent / "download" / "multi30k"
+        for name in FILES.values():
+            for lang in langs:
+                download(f"{name}.{lang}.gz", raw)
+    files = {split: [find_text(raw, split, lang) for lang in langs] for split in SPLITS}
+
+    def make_splits():
+        return {split: read_parallel(*pair) for split, pair in files.items()}
+
+    prepare(args, langs, [path for pair in files.values() for path in pair], make_splits)
+
+
+run_main(main)

@@ -1,0 +1,139 @@
+"""Generate a small German-English corpus and binarize it: a real translation problem that needs no download."""
+
+import argparse
+import random
+import sys
+from pathlib import Path
+from typing import Dict, List, Sequence
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from binarize import Pair, add_arguments, prepare, run_main
+
+SIZES = {"test": 200, "valid": 200, "train": 4000}
+
+# German on the left, English on the right; the earlier in a list, the more frequent. A few words share a translation
+# (Laden and Geschäft, finden and entdecken), so that neither direction can be had by table look-up of the other.
+SUBJECTS = [("der Lehrer", "the teacher"), ("meine Tante", "my aunt"), ("Anna", "Anna"), ("das Kind", "the child"),
+            ("unser Nachbar", "our neighbour"), ("der Bäcker", "the baker"), ("ihre Schwester", "her sister"),
+            ("Peter", "Peter"), ("die Ärztin", "the doctor"), ("mein Großvater", "my grandfather")]  # fmt: skip
+# present, participle, infinitive; present, past, infinitive
+VERBS = [(("kauft", "gekauft", "kaufen"), ("buys", "bought", "buy")),
+         (("findet", "gefunden", "finden"), ("finds", "found", "find")),
+         (("verkauft", "verkauft", "verkaufen"), ("sells", "sold", "sell")),
+         (("zählt", "gezählt", "zählen"), ("counts", "counted", "count")),
+         (("malt", "gemalt", "malen"), ("paints", "painted", "paint")),
+         (("trägt", "getragen", "tragen"), ("carries", "carried", "carry")),
+         (("verliert", "verloren", "verlieren"), ("loses", "lost", "lose")),
+         (("entdeckt", "entdeckt", "entdecken"), ("finds", "found", "find")),
+         (("repariert", "repariert", "reparieren"), ("repairs", "repaired", "repair"))]  # fmt: skip
+ADJECTIVES = [("rote", "red"), ("alte", "old"), ("kleine", "small"), ("neue", "new"), ("schwere", "heavy"),
+              ("große", "big"), ("billige", "cheap"), ("schöne", "beautiful")]  # fmt: skip
+NOUNS = [("Bücher", "books"), ("Stühle", "chairs"), ("Lampen", "lamps"), ("Fahrräder", "bicycles"),
+         ("Schlüssel", "keys"), ("Uhren", "clocks"), ("Schuhe", "shoes"), ("Bilder", "pictures"),
+         ("Körbe", "baskets"), ("Kisten", "boxes"), ("Taschen", "bags"), ("Teller", "plates")]  # fmt: skip
+PLACES = [("auf dem Markt", "at the market"), ("im Laden", "in the shop"), ("im Garten", "in the garden"),
+          ("am Bahnhof", "at the station"), ("in der Schule", "at school"), ("im Geschäft", "in the shop"),
+          ("zu Hause", "at home")]  # fmt: skip
+PAST = [("gestern", "yesterday"), ("letzte Woche", "last week"), ("heute Morgen", "this morning")]
+PRESENT = [("jeden Tag", "every day"), ("jeden Morgen", "every morning"), ("am Sonntag", "on Sunday")]
+FUTURE = [("morgen", "tomorrow"), ("nächste Woche", "next week"), ("bald", "soon")]
+OPENINGS = [("ich glaube, dass", "I think that"), ("wir wissen, dass", "we know that"), ("sie sagt, dass", "she says that")]  # fmt: skip
+
+_ONES_DE = "null ein zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn sechzehn siebzehn achtzehn neunzehn".split()  # fmt: skip
+_TENS_DE = "_ _ zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig".split()
+_ONES_EN = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()  # fmt: skip
+_TENS_EN = "_ _ twenty thirty forty fifty sixty seventy eighty ninety".split()
+
+
+def german_number(n: int) -> str:
+    """2 to 999 as one word, units before tens: 342 is dreihundertzweiundvierzig."""
+    hundreds, rest = divmod(n, 100)
+    if rest < 20:
+        word = {0: "", 1: "eins"}.get(rest, _ONES_DE[rest])
+    else:
+        tens, ones = divmod(rest, 10)
+        word = (f"{_ONES_DE[ones]}und" if ones else "") + _TENS_DE[tens]
+    return (f"{_ONES_DE[hundreds]}hundert" if hundreds else "") + word
+
+
+def english_number(n: int) -> str:
+    """2 to 999: 342 is three hundred and forty-two."""
+    hundreds, rest = divmod(n, 100)
+    if rest < 20:
+        words = _ONES_EN[rest] if rest else ""
+    else:
+        tens, ones = divmod(rest, 10)
+        words = _TENS_EN[tens] + (f"-{_ONES_EN[ones]}" if ones else "")
+    return " and ".join(filter(None, [f"{_ONES_EN[hundreds]} hundred" if hundreds else "", words]))
+
+
+def sentence_pair(rng: random.Random) -> Pair:
+    """One sentence in German, whose verb form stands last, and in English, whose verb follows the subject."""
+
+    def choose(options: Sequence):
+        return rng.choices(options, weights=[1 / rank for rank in range(2, len(options) + 2)])[0]
+
+    subject_de, subject_en = choose(SUBJECTS)
+    verb_de, verb_en = choose(VERBS)
+    adjective_de, adjective_en = choose(ADJECTIVES) if rng.random() < 0.6 else ("", "")
+    noun_de, noun_en = choose(NOUNS)
+    place_de, place_en = choose(PLACES) if rng.random() < 0.6 else ("", "")
+    number = rng.randint(2, 12) if rng.random() < 0.5 else rng.randint(13, 999)
+    object_de = f"{german_number(number)} {adjective_de} {noun_de}"
+    object_en = f"{english_number(number)} {adjective_en} {noun_en}"
+
+    tense = rng.choice(["past", "past first", "past clause", "present", "future", "duty"])
+    time_de, time_en = choose({"present": PRESENT, "future": FUTURE, "duty": FUTURE}.get(tense, PAST))
+    middle_de = f"{place_de} {object_de}"
+    end_en = f"{object_en} {place_en}"
+    if tense == "past":
+        german = f"{subject_de} hat {time_de} {middle_de} {verb_de[1]}"
+        english = f"{subject_en} {verb_en[1]} {end_en} {time_en}"
+    elif tense == "past first":
+        german = f"{time_de} hat {subject_de} {middle_de} {verb_de[1]}"
+        english = f"{time_en} {subject_en} {verb_en[1]} {end_en}"
+    elif tense == "past clause":
+        opening_de, opening_en = choose(OPENINGS)
+        german = f"{opening_de} {subject_de} {time_de} {middle_de} {verb_de[1]} hat"
+        english = f"{opening_en} {subject_en} {verb_en[1]} {end_en} {time_en}"
+    elif tense == "present":
+        german = f"{subject_de} {verb_de[0]} {time_de} {middle_de}"
+        english = f"{subject_en} {verb_en[0]} {end_en} {time_en}"
+    else:
+        modal_de, modal_en = ("wird", "will") if tense == "future" else ("muss", "has to")
+        german = f"{subject_de} {modal_de} {time_de} {middle_de} {verb_de[2]}"
+        english = f"{subject_en} {modal_en} {verb_en[2]} {end_en} {time_en}"
+
+    def finish(sentence: str) -> str:
+        sentence = " ".join(sentence.split())
+        return sentence[0].upper() + sentence[1:] + "."
+
+    return finish(german), finish(english)
+
+
+def generate(seed: int) -> Dict[str, List[Pair]]:
+    """Train, valid and test of distinct sentences: none stands twice, on either side."""
+    rng = random.Random(seed)
+    seen = set()
+
+    def new_pair() -> Pair:
+        while True:
+            pair = sentence_pair(rng)
+            if seen.isdisjoint(pair):
+                seen.update(pair)
+                return pair
+
+    return {split: [new_pair() for _ in range(size)] for split, size in SIZES.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=1, help="another seed gives other sentences")
+    add_arguments(parser, vocab_size=600)
+    parser.set_defaults(out=Path("data-bin/toy-de-en"))
+    args = parser.parse_args()
+    prepare(args, ("de", "en"), [], lambda: generate(args.seed))
+
+
+if __name__ == "__main__":
+    run_main(main)
