@@ -1,0 +1,352 @@
+#!/usr/bin/env python3
+"""Translates a test set in both directions with several systems and compares them with a control.
+
+    scripts/evaluate.py --data-bin data-bin/m30k -s de -t en --text data-bin/m30k-text/test \\
+        --baseline control=control.pt --system dsl=dual.pt --system warm=de-en.pt,en-de.pt
+
+Prints, for each direction, sacrebleu's BLEU and chrF with their signatures, 95% confidence intervals and the p-values of a
+paired bootstrap test against the control, and each pair's duality gap on the test set. The translations, the logs and the
+numbers (evaluation.json) are kept in the output folder; a translation that is there already is taken again.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import sys
+import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from sacrebleu.metrics import BLEU, CHRF
+from sacrebleu.significance import PairedTest
+
+import children
+import trainlog
+from progress import StatusLine, bar
+
+_LINES_OF_A_FAILURE = 20
+# fairseq's name of a duality statistic -> its name here.
+GAP_STATISTICS = {"duality_gap": "mean |gap|", "duality_gap_signed": "mean gap", "duality_loss": "mean gap²"}
+
+
+@dataclass(frozen=True)
+class System:
+    """A dual checkpoint, or two plain ones: the path (for fairseq: `a.pt:b.pt` is an ensemble) for each direction."""
+
+    name: str
+    paths: tuple  # one path for both directions, or one for each
+
+    @classmethod
+    def parse(cls, text):
+        name, equals, paths = text.partition("=")
+        paths = tuple(paths.split(","))
+        if not (name and equals and all(paths) and len(paths) <= 2):
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is neither NAME=DUAL.pt nor NAME=PRIMAL.pt,DUAL.pt (two plain checkpoints, one for each direction)"
+            )
+        for file in (file for path in paths for file in path.split(os.pathsep)):
+            if not os.path.isfile(file):
+                raise argparse.ArgumentTypeError(f"{file} of {text!r} is no file")
+        return cls(name, paths)
+
+    @property
+    def is_pair(self):
+        return len(self.paths) == 1
+
+    def path(self, is_primal):
+        return self.paths[0] if self.is_pair or is_primal else self.paths[1]
+
+
+@dataclass
+class Job:
+    """One command of fairseq whose output is wanted, and where it is kept."""
+
+    name: str
+    command: list
+    log: Path
+    inputs: list  # files that make the log stale when they are newer
+    total: int = 0  # lines of hypotheses to come, for the line of progress
+
+    def kept(self):
+        """Returns the output of an earlier run of the same command on the same files, or None."""
+        if not self.log.exists() or any(os.path.getmtime(file) > self.log.stat().st_mtime for file in self.inputs):
+            return None
+        first, *lines = self.log.read_text(encoding="utf-8").split("\n")
+        return lines if first == self._headline() else None
+
+    def run(self, show, started):
+        """Runs the command, calls `show` with its progress, and returns its lines."""
+        process = children.start(self.command)
+        started.append(process)
+        lines, done = [], 0
+        for line in process.stdout:
+            lines.append(line.rstrip("\n"))
+            if line.startswith("D-"):
+                done += 1
+                show(f"{self.name} {bar(done, self.total)}")
+        if process.wait():
+            tail = "\n".join(deque(lines, maxlen=_LINES_OF_A_FAILURE))
+            raise RuntimeError(f"{tail}\n{self.name}: exit code {process.returncode} of: {shlex.join(self.command)}")
+        beside = self.log.with_suffix(".tmp")
+        beside.write_text("\n".join([self._headline(), *lines]), encoding="utf-8")
+        beside.replace(self.log)
+        return lines
+
+    def _headline(self):
+        return f"$ {shlex.join(self.command)}"
+
+
+def run_all(jobs, workers, status):
+    """Runs `jobs`, so many at a time, and returns their lines in the same order."""
+    guard, states, started = threading.Lock(), {}, []
+
+    def show(job, text):
+        with guard:
+            states[job.name] = text
+            status.update(*filter(None, states.values()))
+
+    def run(job):
+        lines = job.kept()
+        with guard:
+            status.message(f"$ {shlex.join(job.command)}" + ("" if lines is None else f"\n{job.name}: taken from {job.log}"))
+        if lines is None:
+            show(job, f"{job.name}: starting")
+            lines = job.run(lambda text: show(job, text), started)
+            show(job, "")
+        return lines
+
+    with ThreadPoolExecutor(workers) as pool:
+        futures = [pool.submit(run, job) for job in jobs]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:  # a failure or Ctrl-C: nothing that was started stays, nothing else starts
+            pool.shutdown(wait=False, cancel_futures=True)
+            children.stop(started)
+            raise
+        finally:
+            status.close()
+
+
+def hypotheses(lines, count):
+    """Returns the `count` detokenized hypotheses of fairseq-generate's output, in the order of the test set.
+
+    fairseq prints them in the order of its batches, as `D-NUMBER<tab>SCORE<tab>TEXT`.
+
+    >>> hypotheses(["D-1\\t-0.5\\tzwei", "H-0\\t-0.1\\te ins", "D-0\\t-0.1\\teins"], 2)
+    ['eins', 'zwei']
+    """
+    found = {}
+    for line in lines:
+        if line.startswith("D-"):
+            number, _, text = line[2:].split("\t", 2)
+            found[int(number)] = text
+    if sorted(found) != list(range(count)):
+        missing = sorted(set(range(count)) - set(found))
+        extra = sorted(set(found) - set(range(count)))
+        raise ValueError(
+            f"{len(found)} hypotheses for {count} references (missing numbers: {missing[:5]}, too many: {extra[:5]}): "
+            "--text and --subset must name the same sentences"
+        )
+    return [found[number] for number in range(count)]
+
+
+def tokenizer(lang, chosen):
+    """sacrebleu's BLEU tokenizer for a language: words where they are separated by spaces, characters where not."""
+    return chosen or {"zh": "zh", "ja": "char", "th": "char"}.get(lang, BLEU.TOKENIZER_DEFAULT)
+
+
+def compare(systems, references, tokenize, resamples):
+    """Scores `systems` [(name, hypotheses)], of which the first is the control.
+
+    Returns {metric: {"signature": ..., "systems": {name: {"score", "mean", "ci", "p_value"}}}}; the control has no p-value.
+    """
+    metrics = {"BLEU": BLEU(tokenize=tokenize), "chrF": CHRF()}
+    signatures, scores = PairedTest(systems, metrics, [references], test_type="bs", n_samples=resamples)()
+    names = scores.pop("System")
+    return {
+        metric: {
+            "signature": signatures[metric].format(),
+            "systems": {name: dict(vars(result)) for name, result in zip(names, results)},
+        }
+        for metric, results in scores.items()
+    }
+
+
+def duality_gap(lines, subset):
+    """Returns the duality statistics that fairseq-validate logged, or {} without language models."""
+    logged = [parsed[1] for line in lines if (parsed := trainlog.parse_line(line)) and parsed[0] == subset]
+    if not logged:
+        raise ValueError(f"fairseq-validate logged no statistics of {subset!r}")
+    return {key: logged[-1][key] for key in GAP_STATISTICS if key in logged[-1]}
+
+
+def table(result):
+    """Lays out the numbers of an evaluation as text."""
+    lines = []
+    baseline = result["baseline"]
+    width = max(len(name) for name in result["systems"])
+    for direction, metrics in result["directions"].items():
+        lines.append(f"{direction}, {result['sentences']} sentences of {result['subset']}")
+        lines.append(f"  {'':{width}}" + "".join(f"  {metric:>6}  {'95% interval':>14}  {'against ' + baseline:>20}" for metric in metrics))
+        for name in result["systems"]:
+            row = f"  {name:{width}}"
+            for metric in metrics.values():
+                score = metric["systems"][name]
+                interval = f"{score['mean']:.2f} ± {score['ci']:.2f}"
+                row += f"  {score['score']:6.2f}  {interval:>14}  {against(score, metric['systems'][baseline]):>20}"
+            lines.append(row.rstrip())
+        lines += [f"  {name}: {metric['signature']}" for name, metric in metrics.items()]
+        lines.append("")
+    if any(result["duality_gap"].values()):
+        lines.append(f"duality gap on {result['subset']} (nats per sentence pair)")
+        lines.append(f"  {'':{width}}" + "".join(f"  {label:>10}" for label in GAP_STATISTICS.values()))
+        for name, gap in result["duality_gap"].items():
+            if gap:
+                lines.append(f"  {name:{width}}" + "".join(f"  {gap[key]:10.2f}" for key in GAP_STATISTICS))
+    return "\n".join(lines)
+
+
+def against(score, control):
+    """The difference to the control with its p-value: '+0.42 (p = 0.013)'; empty for the control itself."""
+    if score["p_value"] is None:
+        return ""
+    return f"{score['score'] - control['score']:+.2f} (p = {score['p_value']:.3f})"
+
+
+def read_lines(path):
+    return Path(path).read_text(encoding="utf-8").removesuffix("\n").split("\n")
+
+
+def make_jobs(args, systems, count):
+    """Returns {(system, direction): generate job} and {system: validate job} for the pairs."""
+    bin_dir = Path(sys.executable).parent
+    data_files = [str(path) for path in Path(args.data_bin).glob(f"{args.subset}.*")]
+    if not data_files:
+        sys.exit(f"--data-bin {args.data_bin}: no {args.subset}.* there; it should be a folder of fairseq-preprocess with --subset {args.subset}")
+
+    def fairseq(command, *arguments):
+        device = ["--cpu"] if args.cpu else []
+        words = [f"fairseq-{command}", args.data_bin, "--user-dir", args.user_dir, *arguments, "--max-tokens", str(args.max_tokens)]
+        # The command beside this interpreter: it is the one that has the plugin.
+        return [str(bin_dir / words[0]), *words[1:], "--num-workers", "0", *device]
+
+    generations, validations = {}, {}
+    for system in systems:
+        for is_primal, (source, target) in ((True, (args.source_lang, args.target_lang)), (False, (args.target_lang, args.source_lang))):
+            direction, path = f"{source}-{target}", system.path(is_primal)
+            generations[system.name, direction] = Job(
+                name=f"{system.name} {direction}",
+                command=[
+                    *fairseq("generate", "--task", "dual_translation" if system.is_pair else "translation", "-s", source, "-t", target),
+                    *("--path", path, "--gen-subset", args.subset, "--beam", str(args.beam), "--required-batch-size-multiple", "1"),
+                    *shlex.split(args.generate_args),
+                ],
+                log=Path(args.output) / f"{system.name}.{direction}.log",
+                inputs=[*path.split(os.pathsep), *data_files],
+                total=count,
+            )
+        if system.is_pair:
+            # BLEU of the training's validation is not wanted again: every hypothesis is scored above.
+            validations[system.name] = Job(
+                name=f"{system.name} duality gap",
+                command=[
+                    *fairseq("validate", "--path", system.path(True), "--valid-subset", args.subset, "--required-batch-size-multiple", "1"),
+                    *("--log-format", "json", "--model-overrides", "{'eval_bleu': False}"),
+                ],
+                log=Path(args.output) / f"{system.name}.gap.log",
+                inputs=[*system.path(True).split(os.pathsep), *data_files],
+            )
+    return generations, validations
+
+
+def make_parser():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-bin", required=True, metavar="DIR", help="translation data of fairseq-preprocess")
+    parser.add_argument("-s", "--source-lang", required=True, metavar="LANG", help="source language of the primal direction")
+    parser.add_argument("-t", "--target-lang", required=True, metavar="LANG", help="target language of the primal direction")
+    parser.add_argument("--text", metavar="PREFIX", help="detokenized references PREFIX.LANG, one sentence a line (default: DATA_BIN-text/SUBSET)")
+    parser.add_argument("--subset", default="test", help="subset of the data to translate (default: %(default)s)")
+    parser.add_argument("--baseline", required=True, type=System.parse, metavar="NAME=PATH", help="the control: NAME=DUAL.pt, or NAME=PRIMAL.pt,DUAL.pt for two plain checkpoints; a:b is an ensemble")
+    parser.add_argument("--system", action="append", default=[], type=System.parse, metavar="NAME=PATH", help="a system to compare with the control; may be repeated")
+    parser.add_argument("--output", default="evaluation", metavar="DIR", help="folder for translations, logs and evaluation.json (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print evaluation.json instead of the table (default: the table)")
+    parser.add_argument("--beam", type=int, default=5, help="beam size (default: %(default)s)")
+    parser.add_argument("--max-tokens", type=int, default=4096, help="tokens of a batch (default: %(default)s)")
+    parser.add_argument("--generate-args", default="--remove-bpe sentencepiece", metavar="FLAGS", help="further flags of fairseq-generate that undo the encoding of the text (default: %(default)r)")
+    parser.add_argument("--tokenize", choices=sorted(BLEU.TOKENIZERS), help="BLEU's tokenizer for both directions (default: zh for Chinese, char for Japanese and Thai, 13a for others)")
+    parser.add_argument("--resamples", type=int, default=1000, help="resamples of the bootstrap (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=1, help="commands of fairseq that run at the same time (default: %(default)s)")
+    parser.add_argument("--cpu", action="store_true", help="use no GPU (default: a GPU where there is one)")
+    parser.add_argument("--user-dir", default="fairseq_dsl", metavar="DIR", help="the plugin, as for fairseq (default: %(default)s)")
+    return parser
+
+
+def main():
+    parser = make_parser()
+    args = parser.parse_args()
+    systems = [args.baseline, *args.system]
+    names = [system.name for system in systems]
+    if len(set(names)) < len(names):
+        parser.error(f"--system: each name once, found {', '.join(names)}")
+    text = args.text or f"{args.data_bin.rstrip('/')}-text/{args.subset}"
+    for lang in (args.source_lang, args.target_lang):
+        if not os.path.isfile(f"{text}.{lang}"):
+            parser.error(f"--text {text}: no file {text}.{lang}; it should hold the detokenized sentences of --subset {args.subset}")
+    texts = {lang: read_lines(f"{text}.{lang}") for lang in (args.source_lang, args.target_lang)}
+    count = len(texts[args.source_lang])
+    if len(texts[args.target_lang]) != count:
+        parser.error(f"--text {text}: {count} lines of {args.source_lang} but {len(texts[args.target_lang])} of {args.target_lang}")
+    output = Path(args.output)
+    output.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # several threads for each of several jobs on few cores slow all of them down
+
+    generations, validations = make_jobs(args, systems, count)
+    jobs = [*generations.values(), *validations.values()]
+    # With --json, only that goes to the standard output.
+    status = StatusLine(sys.stderr if args.json else sys.stdout)
+    try:
+        outputs = dict(zip((job.name for job in jobs), run_all(jobs, args.jobs, status)))
+    except RuntimeError as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        return 130
+
+    result = {
+        "data_bin": args.data_bin,
+        "subset": args.subset,
+        "sentences": count,
+        "baseline": args.baseline.name,
+        "systems": {system.name: ",".join(system.paths) for system in systems},
+        "text": text,
+        "directions": {},
+        "hypotheses": {},
+        "duality_gap": {},
+        "commands": [shlex.join([Path(job.command[0]).name, *job.command[1:]]) for job in jobs],
+    }
+    for source, target in ((args.source_lang, args.target_lang), (args.target_lang, args.source_lang)):
+        direction = f"{source}-{target}"
+        named = []
+        for name in names:
+            job = generations[name, direction]
+            try:
+                named.append((name, hypotheses(outputs[job.name], count)))
+            except ValueError as error:
+                sys.exit(f"{job.log}: {error}")
+            path = job.log.with_suffix(".txt")
+            path.write_text("".join(f"{line}\n" for line in named[-1][1]), encoding="utf-8")
+            result["hypotheses"].setdefault(name, {})[direction] = str(path)
+        result["directions"][direction] = compare(named, texts[target], tokenizer(target, args.tokenize), args.resamples)
+    for name, job in validations.items():
+        result["duality_gap"][name] = duality_gap(outputs[job.name], args.subset)
+
+    as_json = json.dumps(result, indent=2, ensure_ascii=False)
+    (output / "evaluation.json").write_text(f"{as_json}\n", encoding="utf-8")
+    print(as_json if args.json else f"\n{table(result)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

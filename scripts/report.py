@@ -1,0 +1,248 @@
+#!/usr/bin/env python3
+"""Writes a report of an experiment: Markdown with plots, from the training logs and the evaluation.
+
+    scripts/report.py --output report.md --evaluation evaluation/evaluation.json \\
+        --run control=runs/control --run dsl=runs/dsl --run "LM de=runs/lm.de" --run "de-en=runs/de-en"
+
+A run is a folder with a train.log (fairseq's `--log-format json --log-file`). Runs of a pair of models are drawn by
+direction, with their duality gap and BLEU; all others (language models, warm starts) by their perplexity.
+"""
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402
+
+import evaluate  # noqa: E402
+import trainlog  # noqa: E402
+
+COLORS = ["#4477aa", "#ee7733", "#228833", "#aa3377", "#66ccee", "#ccbb44"]  # told apart by colour-blind readers too
+PLOT_WIDTH = 5.0  # inches a panel
+_SAMPLES = 8
+
+
+class Run:
+    """The log of one training run, and the command that made it."""
+
+    def __init__(self, name, folder):
+        self.name = name
+        self.log = Path(folder) / "train.log"
+        logs = trainlog.read(self.log)
+        self.training, self.validation = logs.get("train_inner", {}), logs.get("valid", {})
+        begun = Path(folder) / "begun.txt"  # written by step.py
+        self.command = begun.read_text(encoding="utf-8").split("\n")[0] if begun.exists() else None
+
+    @property
+    def directions(self):
+        """The directions of a pair of models; none for a run of one model."""
+        keys = next(iter(self.validation.values()), {})
+        return [key.removeprefix("ppl_") for key in keys if key.startswith("ppl_")]
+
+
+def draw(axes, runs, records, key, label, scale=1.0):
+    """Draws one statistic of several runs over their updates. `records` names the log, `key` the statistic."""
+    for number, run in enumerate(runs):
+        updates, values = trainlog.series(getattr(run, records), key)
+        marker = "o" if records == "validation" else None
+        color = COLORS[number % len(COLORS)]
+        axes.plot(updates, [scale * value for value in values], color=color, marker=marker, markersize=4, label=run.name)
+    axes.set_xlabel("updates")
+    axes.set_ylabel(label)
+    axes.grid(alpha=0.3)
+    axes.legend()
+
+
+def panels(rows, columns):
+    size = (PLOT_WIDTH * columns, 0.7 * PLOT_WIDTH * rows)
+    return plt.subplots(rows, columns, figsize=size, squeeze=False, constrained_layout=True)
+
+
+def plot_learning(runs, path):
+    """A column for each direction: the training loss and the validation perplexity."""
+    figure, axes = panels(2, 2)
+    for column, direction in enumerate(runs[0].directions):
+        draw(axes[0][column], runs, "training", f"nll_loss_{direction}", "training loss (bits per token)")
+        draw(axes[1][column], runs, "validation", f"ppl_{direction}", "validation perplexity (per token)")
+        axes[0][column].set_title(direction)
+    save(figure, path)
+
+
+def plot_duality(runs, path):
+    """The gap between the two factorizations of each validation pair's probability."""
+    figure, axes = panels(1, 3)
+    draw(axes[0][0], runs, "validation", "duality_gap", "mean |gap| (nats per sentence pair)")
+    draw(axes[0][1], runs, "validation", "duality_gap_signed", "mean gap (nats per sentence pair)")
+    draw(axes[0][2], runs, "validation", "unlearnt", "pairs un-learnt by one direction (%)", scale=100)
+    axes[0][2].set_ylim(bottom=0)
+    for panel, title in zip(axes[0], ("size of the duality gap", "sign of the duality gap", "cost of the duality term")):
+        panel.set_title(f"{title} (validation)")
+    save(figure, path)
+
+
+def plot_bleu(runs, path):
+    figure, axes = panels(1, 2)
+    for column, direction in enumerate(runs[0].directions):
+        draw(axes[0][column], runs, "validation", f"bleu_{direction}", "BLEU (validation, greedy)")
+        axes[0][column].set_title(direction)
+    save(figure, path)
+
+
+def plot_models(runs, path):
+    """The perplexity of language models and warm starts."""
+    figure, axes = panels(1, 2)
+    draw(axes[0][0], runs, "training", "nll_loss", "training loss (bits per token)")
+    draw(axes[0][1], runs, "validation", "ppl", "validation perplexity (per token)")
+    axes[0][1].set_yscale("log")
+    save(figure, path)
+
+
+def save(figure, path):
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def markdown_table(rows):
+    """
+    >>> print(markdown_table([["a", "b"], [1, "2|3"]]))
+    | a | b |
+    |---|---|
+    | 1 | 2\\\\|3 |
+    """
+    header, *body = [[str(cell).replace("|", "\\|") for cell in row] for row in rows]
+    lines = [f"| {' | '.join(row)} |" for row in (header, *body)]
+    return "\n".join([lines[0], "|" + "---|" * len(header), *lines[1:]])
+
+
+def scores(evaluation):
+    """The table of BLEU, chrF and gaps as Markdown."""
+    parts = []
+    baseline = evaluation["baseline"]
+    for direction, metrics in evaluation["directions"].items():
+        header = [direction]
+        for metric in metrics:
+            header += [metric, "95% interval", f"against {baseline}"]
+        rows = [header]
+        for name in evaluation["systems"]:
+            row = [name]
+            for metric in metrics.values():
+                score = metric["systems"][name]
+                row += [f"{score['score']:.2f}", f"{score['mean']:.2f} ± {score['ci']:.2f}"]
+                row.append(evaluate.against(score, metric["systems"][baseline]))
+            rows.append(row)
+        signatures = "; ".join(f"{name}: `{metric['signature']}`" for name, metric in metrics.items())
+        parts.append(f"{markdown_table(rows)}\n\n{signatures}")
+    labels = evaluate.GAP_STATISTICS
+    gaps = [[name, *(f"{gap[key]:.2f}" for key in labels)] for name, gap in evaluation["duality_gap"].items() if gap]
+    if gaps:
+        header = [f"duality gap on {evaluation['subset']}, nats per pair", *labels.values()]
+        parts.append(markdown_table([header, *gaps]))
+    return "\n\n".join(parts)
+
+
+def samples(evaluation, count):
+    """A few translations side by side: sentences at even distances, so that nobody has chosen them."""
+    parts = []
+    for direction in evaluation["directions"]:
+        source, target = direction.split("-")
+        columns = {
+            source: evaluate.read_lines(f"{evaluation['text']}.{source}"),
+            f"{target} (reference)": evaluate.read_lines(f"{evaluation['text']}.{target}"),
+        }
+        for name, paths in evaluation["hypotheses"].items():
+            columns[name] = evaluate.read_lines(paths[direction])
+        chosen = range(0, evaluation["sentences"], max(1, evaluation["sentences"] // count))[:count]
+        rows = [["", *columns], *([number + 1, *(lines[number] for lines in columns.values())] for number in chosen)]
+        parts.append(f"### {direction}\n\n{markdown_table(rows)}")
+    return "\n\n".join(parts)
+
+
+def best(runs):
+    """The lowest validation perplexities of each run."""
+    rows = [["run", "updates", "lowest validation perplexity"]]
+    for run in runs:
+        keys = [f"ppl_{direction}" for direction in run.directions] or ["ppl"]
+        found = [f"{min(values):.2f}" for key in keys if (values := trainlog.series(run.validation, key)[1])]
+        names = [f"{direction} " for direction in run.directions] or [""]
+        updates = max([*run.training, *run.validation], default=0)
+        rows.append([run.name, updates, ", ".join(f"{name}{value}" for name, value in zip(names, found))])
+    return markdown_table(rows)
+
+
+def write(args, runs, evaluation):
+    """Writes the plots, and then the report that shows them."""
+    output = Path(args.output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    pairs, others = [run for run in runs if run.directions], [run for run in runs if not run.directions]
+    plots = []
+    if pairs:
+        plots = [("learning", plot_learning, pairs), ("duality", plot_duality, pairs)]
+        if any("bleu" in statistics for run in pairs for statistics in run.validation.values()):
+            plots.append(("bleu", plot_bleu, pairs))
+    if others:
+        plots.append(("models", plot_models, others))
+    titles = {
+        "learning": "Losses and perplexities of both directions",
+        "duality": "Duality gap",
+        "bleu": "BLEU",
+        "models": "Language models and warm starts",
+    }
+
+    lines = [f"# {args.title}", ""]
+    if evaluation:
+        lines += [
+            f"Test set: {evaluation['sentences']} sentences of `{evaluation['text']}`, beam search. The p-value is that of a "
+            f"paired bootstrap test: how often a difference to {evaluation['baseline']} of this size comes by chance.",
+            "",
+            scores(evaluation),
+            "",
+        ]
+    if args.note:
+        lines += [args.note, ""]
+    for name, plot, drawn in plots:
+        plot(drawn, output.parent / f"{name}.png")
+        lines += [f"## {titles[name]}", "", f"![{titles[name]}]({name}.png)", ""]
+    lines += [best(runs), ""]
+    if evaluation:
+        lines += ["## Translations", "", samples(evaluation, args.samples), ""]
+    commands = [run.command for run in runs if run.command] + (evaluation["commands"] if evaluation else [])
+    lines += ["## Commands", "", "```", *commands, "```", ""]
+    output.write_text("\n".join(lines), encoding="utf-8")
+
+
+def parse_run(text):
+    name, equals, folder = text.partition("=")
+    if not (name and equals and folder):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=DIR")
+    if not (Path(folder) / "train.log").is_file():
+        raise argparse.ArgumentTypeError(f"{folder}: no train.log there; give `--log-format json --log-file {folder}/train.log` to fairseq-train")
+    return Run(name, folder)
+
+
+def make_parser():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", action="append", required=True, type=parse_run, metavar="NAME=DIR", help="a training run; may be repeated")
+    parser.add_argument("--evaluation", metavar="FILE", help="evaluation.json of evaluate.py (default: no table and no translations)")
+    parser.add_argument("--output", default="report.md", metavar="FILE", help="the report; its plots are written beside it (default: %(default)s)")
+    parser.add_argument("--title", default="Dual supervised learning", help="heading of the report (default: %(default)s)")
+    parser.add_argument("--note", help="a paragraph under the table (default: none)")
+    parser.add_argument("--samples", type=int, default=_SAMPLES, help="translations to show of each direction (default: %(default)s)")
+    return parser
+
+
+def main():
+    args = make_parser().parse_args()
+    evaluation = None
+    if args.evaluation:
+        evaluation = json.loads(Path(args.evaluation).read_text(encoding="utf-8"))
+    write(args, args.run, evaluation)
+    print(f"wrote {args.output}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
