@@ -36,4 +36,4 @@ train "$save_dir" "$data" --user-dir fairseq_dsl --task dual_translation -s "$so
     --eval-bleu --eval-bleu-remove-bpe sentencepiece --eval-bleu-args '{"beam": 1, "max_len_a": 1.2, "max_len_b": 10}' \
     --best-checkpoint-metric nll_loss \
     --max-update 4000 --validate-interval-updates 500 --save-interval-updates 500 --keep-interval-updates 1 \
-    --no-epoch-checkpoints --log-interval 20 "$@"
+    --validate-interval 1000 --save-interval 1000 --no-epoch-checkpoints --log-interval 20 "$@"

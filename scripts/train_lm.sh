@@ -24,4 +24,4 @@ train "$save_dir" "$data" --user-dir fairseq_dsl --task language_modeling \
     --decoder-ffn-embed-dim 1024 --decoder-attention-heads 4 --share-decoder-input-output-embed --dropout 0.2 \
     --optimizer adam --adam-betas '(0.9, 0.98)' --lr 0.001 --lr-scheduler inverse_sqrt --warmup-updates 400 --clip-norm 1.0 \
     --max-update 4000 --validate-interval-updates 500 --save-interval-updates 500 --keep-interval-updates 1 \
-    --no-epoch-checkpoints --log-interval 20 "$@"
+    --validate-interval 1000 --save-interval 1000 --no-epoch-checkpoints --log-interval 20 "$@"

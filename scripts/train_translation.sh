@@ -29,4 +29,4 @@ train "$save_dir" "$data" --user-dir fairseq_dsl --task translation -s "$source_
     "$share" --dropout 0.2 --criterion label_smoothed_cross_entropy --label-smoothing 0.1 \
     --optimizer adam --adam-betas '(0.9, 0.98)' --lr 0.001 --lr-scheduler inverse_sqrt --warmup-updates 800 --clip-norm 1.0 \
     --max-update 8000 --validate-interval-updates 500 --save-interval-updates 500 --keep-interval-updates 1 \
-    --no-epoch-checkpoints --log-interval 20 "$@"
+    --validate-interval 1000 --save-interval 1000 --no-epoch-checkpoints --log-interval 20 "$@"
