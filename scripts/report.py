@@ -108,7 +108,7 @@ def save(figure, path):
 
 
 def markdown_table(rows):
-    """
+    r"""
     >>> print(markdown_table([["a", "b"], [1, "2|3"]]))
     | a | b |
     |---|---|

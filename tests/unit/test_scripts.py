@@ -1,0 +1,389 @@
+"""The parts of the scripts that compute something: averaging, evaluation, logs, and steps that can be repeated."""
+
+import argparse
+import doctest
+import importlib
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+import average_checkpoints  # noqa: E402
+import evaluate  # noqa: E402
+import parallel  # noqa: E402
+import report  # noqa: E402
+import step  # noqa: E402
+import trainlog  # noqa: E402
+
+
+@pytest.mark.parametrize("name", ["average_checkpoints", "evaluate", "parallel", "progress", "report", "trainlog"])
+def test_examples_in_docstrings(name):
+    results = doctest.testmod(importlib.import_module(name))
+    assert results.attempted > 0
+    assert results.failed == 0
+
+
+class TestAverage:
+    def test_equals_mean_by_hand(self):
+        models = [
+            {"a": torch.tensor([[1.0, -2.0]]), "b": torch.tensor(3.0), "steps": torch.tensor(10)},
+            {"a": torch.tensor([[3.0, 4.0]]), "b": torch.tensor(5.0), "steps": torch.tensor(20)},
+            {"a": torch.tensor([[8.0, 1.0]]), "b": torch.tensor(1.0), "steps": torch.tensor(30)},
+        ]
+        averaged = average_checkpoints.average(models)
+        assert averaged["a"].tolist() == [[4.0, 1.0]]
+        assert averaged["b"].item() == 3.0
+        assert averaged["steps"].item() == 30  # a counter: that of the last model
+
+    def test_sums_half_precision_in_float32(self):
+        # in float16 the sum 2048 + 1 + 1 + ... stays at 2048
+        values = [2048.0] + [1.0] * 7
+        averaged = average_checkpoints.average([{"w": torch.tensor([v], dtype=torch.float16)} for v in values])
+        assert averaged["w"].dtype == torch.float16
+        assert averaged["w"].item() == torch.tensor(2055 / 8, dtype=torch.float16).item()
+
+    def test_leaves_the_models_alone(self):
+        first, second = {"w": torch.tensor([1.0])}, {"w": torch.tensor([2.0])}
+        average_checkpoints.average([first, second])
+        assert (first["w"].item(), second["w"].item()) == (1.0, 2.0)
+
+    @pytest.mark.parametrize("other", [{"w": torch.zeros(3)}, {"v": torch.zeros(2)}, {}])
+    def test_refuses_different_models(self, other):
+        with pytest.raises(ValueError, match=r"w \[2\]|w \[3\]|v \[2\]"):
+            average_checkpoints.average([{"w": torch.zeros(2)}, other])
+
+    def test_picks_the_last_checkpoints_by_number(self, tmp_path):
+        for name in ("checkpoint9.pt", "checkpoint10.pt", "checkpoint11.pt", "checkpoint_2_300.pt", "checkpoint_1_1000.pt", "checkpoint_best.pt"):
+            (tmp_path / name).touch()
+
+        def pick(*arguments):
+            return [path.name for path in average_checkpoints.last_checkpoints(tmp_path, *arguments)]
+
+        assert pick(average_checkpoints.EPOCH, 2) == ["checkpoint10.pt", "checkpoint11.pt"]
+        assert pick(average_checkpoints.EPOCH, 2, 10) == ["checkpoint9.pt", "checkpoint10.pt"]
+        assert pick(average_checkpoints.UPDATE, 2) == ["checkpoint_2_300.pt", "checkpoint_1_1000.pt"]
+        with pytest.raises(ValueError, match="4 checkpoints .* found checkpoint9.pt, checkpoint10.pt, checkpoint11.pt"):
+            pick(average_checkpoints.EPOCH, 4)
+
+    def test_keeps_the_configuration_of_the_last(self, tmp_path):
+        paths = []
+        for number in (1, 2):
+            state = {
+                "args": None,
+                "cfg": {"model": {"_name": "transformer"}, "task": {"number": number}},
+                "model": {"w": torch.full((2,), float(number))},
+                "last_optimizer_state": {"state": {}},
+                "optimizer_history": [{"criterion_name": "c", "optimizer_name": "o", "lr_scheduler_state": {}, "num_updates": number}],
+                "extra_state": {"train_iterator": {"epoch": number, "iterations_in_epoch": 0}, "val_loss": None},
+                "task_state": {},
+            }
+            paths.append(str(tmp_path / f"checkpoint{number}.pt"))
+            torch.save(state, paths[-1])
+        average_checkpoints.main(["--inputs", *paths, "--output", str(tmp_path / "out.pt")])
+        averaged = torch.load(tmp_path / "out.pt", weights_only=False)
+        assert averaged["model"]["w"].tolist() == [1.5, 1.5]
+        assert averaged["cfg"]["task"]["number"] == 2
+        assert averaged["optimizer_history"][-1]["num_updates"] == 2
+        assert "last_optimizer_state" not in averaged
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["--inputs", "FOLDER"], "wants one of the --num-"),
+            (["--inputs", "a.pt", "--num-epoch-checkpoints", "2"], "wants one folder"),
+            (["--inputs", "FOLDER", "--num-epoch-checkpoints", "0"], "at least 1"),
+            (["--inputs", "a.pt", "--checkpoint-upper-bound", "2"], "wants one of the --num-"),
+        ],
+    )
+    def test_refuses_senseless_options(self, arguments, message, tmp_path, capsys):
+        arguments = [str(tmp_path) if word == "FOLDER" else word for word in arguments]
+        with pytest.raises(SystemExit):
+            average_checkpoints.main([*arguments, "--output", str(tmp_path / "out.pt")])
+        assert message in capsys.readouterr().err
+
+
+class TestHypotheses:
+    def test_are_put_in_the_order_of_the_test_set(self):
+        lines = ["2024 | INFO | x | loading", "S-2\tdrei", "T-2\tthree", "H-2\t-0.3\tthr@@ ee", "D-2\t-0.3\tthree"]
+        lines += ["D-0\t-0.1\tone", "P-0\t-0.1", "D-10\t-1.0\televen"] + [f"D-{n}\t-1\tword {n}" for n in (1, *range(3, 10))]
+        assert evaluate.hypotheses(lines, 11)[:4] == ["one", "word 1", "three", "word 3"]
+        assert evaluate.hypotheses(lines, 11)[10] == "eleven"
+
+    def test_may_be_empty_or_hold_tabs(self):
+        assert evaluate.hypotheses(["D-0\t-0.1\t", "D-1\t-0.1\ta\tb"], 2) == ["", "a\tb"]
+
+    @pytest.mark.parametrize("count", [1, 3])
+    def test_must_be_as_many_as_the_references(self, count):
+        with pytest.raises(ValueError, match=f"2 hypotheses for {count} references"):
+            evaluate.hypotheses(["D-0\t-0.1\ta", "D-1\t-0.1\tb"], count)
+
+
+class TestCompare:
+    REFERENCES = [f"the {word} of number {n} is here today" for n in range(40) for word in ("cat", "dog", "bird")]
+
+    def test_finds_the_better_system(self):
+        worse = [line.replace("today", "now") if n % 2 else line for n, line in enumerate(self.REFERENCES)]
+        result = evaluate.compare([("control", worse), ("dsl", self.REFERENCES)], self.REFERENCES, "13a", 200)
+        bleu = result["BLEU"]["systems"]
+        assert bleu["dsl"]["score"] == pytest.approx(100)
+        assert bleu["control"]["score"] < 95
+        assert bleu["dsl"]["p_value"] < 0.05
+        assert bleu["control"]["p_value"] is None
+        assert "tok:13a" in result["BLEU"]["signature"]
+        assert "bs:200" in result["BLEU"]["signature"]
+        assert result["chrF2"]["systems"]["dsl"]["score"] == pytest.approx(100)
+
+    def test_says_that_equal_systems_do_not_differ(self):
+        noisy = [line.replace("is", "was") if n % 3 else line for n, line in enumerate(self.REFERENCES)]
+        result = evaluate.compare([("control", noisy), ("same", list(noisy))], self.REFERENCES, "13a", 200)
+        assert result["BLEU"]["systems"]["same"]["p_value"] == 1
+        assert result["chrF2"]["systems"]["same"]["p_value"] == 1
+
+    def test_tokenizer_follows_the_language_unless_chosen(self):
+        assert [evaluate.tokenizer(lang, None) for lang in ("de", "zh", "ja")] == ["13a", "zh", "char"]
+        assert evaluate.tokenizer("zh", "intl") == "intl"
+
+
+class TestSystem:
+    def test_of_a_dual_and_of_two_plain_checkpoints(self, tmp_path):
+        for name in ("dual.pt", "a.pt", "b.pt"):
+            (tmp_path / name).touch()
+        dual = evaluate.System.parse(f"dsl={tmp_path}/dual.pt")
+        assert dual.is_pair and dual.path(True) == dual.path(False) == f"{tmp_path}/dual.pt"
+        plain = evaluate.System.parse(f"warm={tmp_path}/a.pt,{tmp_path}/b.pt")
+        assert not plain.is_pair
+        assert (plain.path(True), plain.path(False)) == (f"{tmp_path}/a.pt", f"{tmp_path}/b.pt")
+        ensemble = evaluate.System.parse(f"both={tmp_path}/a.pt:{tmp_path}/b.pt")
+        assert ensemble.is_pair
+
+    @pytest.mark.parametrize("text", ["dual.pt", "x=", "=dual.pt", "x=/nowhere.pt", "x=a,b,c"])
+    def test_refuses_other_forms(self, text):
+        with pytest.raises(argparse.ArgumentTypeError):
+            evaluate.System.parse(text)
+
+
+def test_duality_gap_is_read_from_the_subset_asked_for():
+    def line(tag, gap):
+        statistics = {f"{tag}_duality_gap": gap, f"{tag}_duality_gap_signed": "-1.5", f"{tag}_duality_loss": "40", f"{tag}_ppl": "7"}
+        return f"2024-01-01 00:00:00 | INFO | {tag} | {json.dumps(statistics)}"
+
+    lines = [line("valid", "9"), line("test", "5.25"), "noise"]
+    assert evaluate.duality_gap(lines, "test") == {"duality_gap": 5.25, "duality_gap_signed": -1.5, "duality_loss": 40.0}
+    with pytest.raises(ValueError, match="'train'"):
+        evaluate.duality_gap(lines, "train")
+
+
+class TestTable:
+    RESULT = {
+        "subset": "test",
+        "sentences": 3,
+        "baseline": "control",
+        "systems": {"control": "c.pt", "dsl": "d.pt"},
+        "directions": {
+            "de-en": {
+                "BLEU": {
+                    "signature": "nrefs:1|tok:13a",
+                    "systems": {
+                        "control": {"score": 20.0, "mean": 20.1, "ci": 1.5, "p_value": None},
+                        "dsl": {"score": 21.25, "mean": 21.2, "ci": 1.25, "p_value": 0.0125},
+                    },
+                }
+            }
+        },
+        "duality_gap": {"control": {"duality_gap": 5.0, "duality_gap_signed": -1.0, "duality_loss": 46.0}, "dsl": {}},
+    }
+
+    def test_as_text(self):
+        lines = evaluate.table(self.RESULT).split("\n")
+        assert lines[0] == "de-en, 3 sentences of test"
+        assert lines[3].split() == ["dsl", "21.25", "21.20", "±", "1.25", "+1.25", "(p", "=", "0.013)"]
+        assert lines[2].split() == ["control", "20.00", "20.10", "±", "1.50"]
+        assert "  BLEU: nrefs:1|tok:13a" in lines
+        assert lines[-1].split() == ["control", "5.00", "-1.00", "46.00"]
+
+    def test_as_markdown(self):
+        text = report.scores(self.RESULT)
+        assert "| dsl | 21.25 | 21.20 ± 1.25 | +1.25 (p = 0.013) |" in text
+        assert "| control | 5.00 | -1.00 | 46.00 |" in text
+
+
+def log_line(tag, **statistics):
+    prefix = "" if tag == "train_inner" else f"{tag}_"
+    return f"2024-01-01 00:00:00 | INFO | {tag} | " + json.dumps({f"{prefix}{k}": str(v) for k, v in statistics.items()}) + "\n"
+
+
+class TestTrainLog:
+    def test_reads_each_kind_of_line(self, tmp_path):
+        log = tmp_path / "train.log"
+        log.write_text(
+            "2024-01-01 00:00:00 | INFO | fairseq_cli.train | Namespace(...)\n"
+            + log_line("train_inner", num_updates=10, loss=9.5)
+            + log_line("valid", num_updates=10, ppl=50)
+            + log_line("train", num_updates=12, loss=9)
+        )
+        logs = trainlog.read(log)
+        assert logs["train_inner"] == {10: {"num_updates": 10, "loss": 9.5}}
+        assert logs["valid"][10]["ppl"] == 50
+        assert logs["train"][12]["loss"] == 9
+
+    def test_of_a_run_that_was_interrupted(self, tmp_path):
+        log = tmp_path / "train.log"
+        first = log_line("train_inner", num_updates=10, loss=9) + log_line("train_inner", num_updates=20, loss=8)
+        cut = log_line("train_inner", num_updates=30, loss=7)[:60] + "\n"
+        log.write_text(first + cut + log_line("train_inner", num_updates=20, loss=7.5))
+        assert trainlog.series(trainlog.read(log)["train_inner"], "loss") == ([10, 20], [9, 7.5])
+
+    def test_series_skips_where_a_statistic_is_missing(self):
+        assert trainlog.series({1: {"a": 5.0}, 2: {}, 3: {"a": 6.0}}, "a") == ([1, 3], [5.0, 6.0])
+
+
+class TestReport:
+    def test_draws_and_tells_what_the_logs_hold(self, tmp_path):
+        dual, plain = tmp_path / "dsl", tmp_path / "lm"
+        for folder in (dual, plain):
+            folder.mkdir()
+        pair = {"nll_loss_de-en": 3, "ppl_de-en": 8, "nll_loss_en-de": 4, "ppl_en-de": 16, "duality_gap": 5, "duality_gap_signed": 1, "unlearnt": 0}
+        (dual / "train.log").write_text(
+            "".join(log_line(tag, num_updates=n, bleu=5, **{"bleu_de-en": 5, "bleu_en-de": 6}, **{**pair, "ppl_de-en": 8 - n / 10}) for n in (10, 20) for tag in ("train_inner", "valid"))
+        )
+        (dual / "begun.txt").write_text("fairseq-train data --task dual_translation\n")
+        (plain / "train.log").write_text(log_line("train_inner", num_updates=10, ppl=30) + log_line("valid", num_updates=10, ppl=33))
+        runs = [report.parse_run(f"dsl={dual}"), report.parse_run(f"lm={plain}")]
+        assert runs[0].directions == ["de-en", "en-de"]
+        args = argparse.Namespace(output=str(tmp_path / "report" / "report.md"), title="T", note="N", samples=2)
+        report.write(args, runs, None)
+        text = (tmp_path / "report" / "report.md").read_text()
+        assert "| dsl | 20 | de-en 6.00, en-de 16.00 |" in text
+        assert "| lm | 10 | 33.00 |" in text
+        assert "fairseq-train data --task dual_translation" in text
+        for picture in ("learning", "duality", "bleu", "models"):
+            assert f"({picture}.png)" in text
+            assert (tmp_path / "report" / f"{picture}.png").read_bytes().startswith(b"\x89PNG")
+
+    def test_refuses_a_folder_without_a_log(self, tmp_path):
+        with pytest.raises(argparse.ArgumentTypeError, match="--log-file"):
+            report.parse_run(f"dsl={tmp_path}")
+
+
+TRAINER = """
+import json, sys, time
+save_dir, wait = sys.argv[1], float(sys.argv[2])
+open(save_dir + "/ran.txt", "a").write("x")
+for n in range(1, 4):
+    print("2024-01-01 00:00:00 | INFO | train_inner | " + json.dumps({"update": 1, "num_updates": str(n), "ppl": "9"}), flush=True)
+time.sleep(wait)
+sys.exit(int(sys.argv[3]))
+"""
+
+
+class TestStep:
+    """step.py with a stand-in for fairseq-train."""
+
+    @pytest.fixture
+    def command(self, tmp_path):
+        trainer = tmp_path / "trainer.py"
+        trainer.write_text(TRAINER)
+
+        def make(*more, wait=0, code=0):
+            words = [sys.executable, trainer, tmp_path / "run", wait, code, *more]
+            return [sys.executable, str(SCRIPTS / "step.py"), str(tmp_path / "run"), "--", *map(str, words)]
+
+        return make
+
+    @staticmethod
+    def times_run(tmp_path):
+        return len((tmp_path / "run" / "ran.txt").read_text())
+
+    def test_runs_once_and_prints_the_command(self, command, tmp_path):
+        first = subprocess.run(command(), capture_output=True, text=True)
+        second = subprocess.run(command(), capture_output=True, text=True)
+        assert (first.returncode, second.returncode) == (0, 0)
+        assert f"$ {shlex.join(command()[4:])}" in first.stdout
+        assert "already done" in second.stdout
+        assert self.times_run(tmp_path) == 1
+
+    def test_runs_again_after_a_failure_and_shows_its_last_lines(self, command, tmp_path):
+        failed = subprocess.run(command(code=3), capture_output=True, text=True)
+        assert failed.returncode == 3
+        assert '"num_updates": "3"' in failed.stdout
+        assert subprocess.run(command(code=3), capture_output=True, text=True).returncode == 3
+        assert self.times_run(tmp_path) == 2
+
+    def test_refuses_a_folder_of_another_command(self, command):
+        subprocess.run(command("--lr", "0.1"), check=True, capture_output=True)
+        other = subprocess.run(command("--lr", "0.2"), capture_output=True, text=True)
+        assert other.returncode != 0
+        assert "its command had 0.1 where this one has 0.2" in other.stderr
+
+    def test_refuses_a_folder_of_other_input_files(self, command, tmp_path):
+        data = tmp_path / "input.pt"
+        data.write_text("one")
+        subprocess.run(command(data), check=True, capture_output=True)
+        data.write_text("two")
+        other = subprocess.run(command(data), capture_output=True, text=True)
+        assert other.returncode != 0
+        assert f"have changed since: {data}" in other.stderr
+
+    def test_takes_its_trainer_with_it_when_killed(self, command, tmp_path):
+        if sys.platform != "linux":
+            pytest.skip("only Linux ends the children of a killed process")
+        process = subprocess.Popen(command(wait=60), stdout=subprocess.PIPE, text=True)
+        while not (tmp_path / "run" / "ran.txt").exists():
+            time.sleep(0.05)
+        trainer = int(subprocess.check_output(["ps", "-o", "pid=", "--ppid", str(process.pid)], text=True).split()[0])
+        process.kill()
+        process.wait()
+        deadline = time.monotonic() + 10
+        while _runs(trainer) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not _runs(trainer)
+        assert not (tmp_path / "run" / "done.txt").exists()
+
+    def test_is_interrupted_by_ctrl_c(self, command, tmp_path):
+        process = subprocess.Popen(command(wait=60), stdout=subprocess.PIPE, text=True, start_new_session=True)
+        while not (tmp_path / "run" / "ran.txt").exists():
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        output, _ = process.communicate(timeout=20)
+        assert process.returncode == 130
+        assert "goes on from the last checkpoint" in output
+        assert not (tmp_path / "run" / "done.txt").exists()
+
+
+def _runs(pid):
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+
+
+class TestParallel:
+    SCRIPT = [sys.executable, str(SCRIPTS / "parallel.py")]
+
+    def test_runs_commands_at_the_same_time_and_passes_on_what_they_print(self):
+        begin = time.monotonic()
+        words = ["sh", "-c", "sleep 1; echo one", parallel.SEPARATOR, "sh", "-c", "sleep 1; echo two >&2"]
+        done = subprocess.run([*self.SCRIPT, *words], capture_output=True, text=True)
+        assert done.returncode == 0
+        assert sorted(done.stdout.split()) == ["one", "two"]
+        assert time.monotonic() - begin < 1.9
+
+    def test_ends_with_the_code_of_the_failure(self):
+        words = ["sh", "-c", "exit 7", parallel.SEPARATOR, "sh", "-c", "sleep 0.3; echo kept"]
+        done = subprocess.run([*self.SCRIPT, *words], capture_output=True, text=True)
+        assert done.returncode == 7
+        assert "kept" in done.stdout
+
+
+def test_difference_names_what_changed():
+    assert step.difference("run --lr 1\n", "run --lr 2\n") == "its command had 1 where this one has 2"
