@@ -112,7 +112,7 @@ def markdown_table(rows):
     >>> print(markdown_table([["a", "b"], [1, "2|3"]]))
     | a | b |
     |---|---|
-    | 1 | 2\\\\|3 |
+    | 1 | 2\|3 |
     """
     header, *body = [[str(cell).replace("|", "\\|") for cell in row] for row in rows]
     lines = [f"| {' | '.join(row)} |" for row in (header, *body)]
