@@ -1,0 +1,195 @@
+"""fairseq's checkpoints as plain data: reading them with checks, and writing ordinary ones."""
+
+import argparse
+import os
+from typing import Any, Dict, Iterable, Optional, Tuple
+
+import torch
+from fairseq import checkpoint_utils
+from fairseq.data import Dictionary
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from .errors import BadInput
+
+TRANSLATION_TASKS = ("translation", "translation_from_pretrained_bart", "translation_multi_simple_epoch")
+
+
+def plain(value: Any) -> Any:
+    """A configuration as values that any unpickler takes: dictionaries, lists, strings, numbers, None."""
+    if isinstance(value, (DictConfig, ListConfig)):
+        value = OmegaConf.to_container(value, resolve=True, enum_to_str=True)
+    if isinstance(value, argparse.Namespace):
+        value = vars(value)
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items() if is_plain(item)}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value
+
+
+def is_plain(value: Any) -> bool:
+    containers = (dict, list, tuple, argparse.Namespace, DictConfig, ListConfig)
+    return value is None or isinstance(value, (bool, int, float, str) + containers)
+
+
+class Checkpoint:
+    """A checkpoint that a flag names: its task, its model's configuration, its parameters.
+
+    Raises `BadInput`, naming the flag and the file, where the file cannot be read.
+    """
+
+    def __init__(self, path: str, flag: str):
+        self.path = path
+        self.name = f"{flag} {path}"
+        if not os.path.isfile(path):
+            raise BadInput(f"{self.name}: no such file; a fairseq checkpoint is wanted")
+        try:
+            state = checkpoint_utils.load_checkpoint_to_cpu(path)
+        except BadInput as error:
+            raise BadInput(f"{flag} {error}") from error
+        cfg = state.get("cfg") or {}
+        if state.get("args") is not None:  # checkpoints of fairseq before 0.10 hold a flat namespace
+            from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+
+            cfg = convert_namespace_to_omegaconf(state["args"])
+        self.task: Dict[str, Any] = plain(cfg.get("task")) or {}
+        self.model_cfg: Dict[str, Any] = plain(cfg.get("model")) or {}
+        self.parameters: Dict[str, torch.Tensor] = state.get("model") or {}
+        self.num_updates = (state.get("optimizer_history") or [{}])[-1].get("num_updates", 0)
+        self.full_cfg = cfg
+        if not self.model_cfg or not self.parameters:
+            raise BadInput(f"{self.name}: holds no fairseq model")
+
+    @property
+    def task_name(self) -> Optional[str]:
+        return self.task.get("_name") or self.task.get("task")
+
+    @property
+    def pair(self) -> Dict[str, Dict[str, Any]]:
+        """The sub-models' configurations by direction, primal first; empty for a checkpoint of one model."""
+        return self.model_cfg.get("pair") or {}
+
+    def direction(self, direction: str) -> "Checkpoint":
+        """The model of one direction of a dual checkpoint, as if it had a checkpoint of its own."""
+        if direction not in self.pair:
+            raise BadInput(f"{self.name}: has the directions {', '.join(self.pair)}; {direction} is wanted")
+        part = object.__new__(Checkpoint)
+        part.__dict__.update(self.__dict__)
+        part.model_cfg = self.pair[direction]
+        prefix = f"models.{direction}."
+        part.parameters = {
+            key[len(prefix) :]: value for key, value in self.parameters.items() if key.startswith(prefix)
+        }
+        source, target = languages_of(direction, self.pair)
+        part.task = dict(self.task, _name="translation", source_lang=source, target_lang=target)
+        return part
+
+    def check_vocabulary(self, dictionary: Dictionary, rows: str, language: str, file_name: str):
+        """Refuse a model of another vocabulary.
+
+        Args:
+            dictionary: the dictionary of the data folder.
+            rows: the name of the embedding matrix with a row for each symbol, where the model has one of that name.
+            language: what the dictionary is of, for the message.
+            file_name: the dictionary's file name in the model's own data folder, looked at where it still exists.
+        """
+        matrix = self.parameters.get(rows)
+        if matrix is not None and matrix.size(0) != len(dictionary):
+            raise BadInput(
+                f"{self.name}: was trained with a vocabulary of {matrix.size(0)} symbols, the {language} "
+                f"dictionary of the data folder has {len(dictionary)}; binarize with the same dictionary (--srcdict)"
+            )
+        own = self.own_dictionary(file_name)
+        if own is not None and own.symbols != dictionary.symbols:
+            index, found, wanted = next(
+                (i, a, b)
+                for i, (a, b) in enumerate(
+                    zip(own.symbols + [None] * len(dictionary), dictionary.symbols + [None] * len(own))
+                )
+                if a != b
+            )
+            raise BadInput(
+                f"{self.name}: was trained with another vocabulary: symbol {index} is {found!r} there and {wanted!r} "
+                f"in the {language} dictionary of the data folder; binarize with the same dictionary (--srcdict)"
+            )
+
+    def own_dictionary(self, file_name: str) -> Optional[Dictionary]:
+        """The dictionary in the data folder that the model was trained on, where it still stands."""
+        folder = (self.task.get("data") or "").split(os.pathsep)[0]
+        path = os.path.join(folder, file_name)
+        return Dictionary.load(path) if folder and os.path.isfile(path) else None
+
+
+def languages_of(direction: str, directions: Iterable[str]) -> Tuple[str, str]:
+    """The source and target language of a direction, which may have hyphens of their own: ``zh-cn-en``.
+
+    Args:
+        directions: both directions of the pair; the reverse among them tells where the name divides.
+    """
+    for i, symbol in enumerate(direction):
+        if symbol == "-" and f"{direction[i + 1:]}-{direction[:i]}" in directions:
+            return direction[:i], direction[i + 1 :]
+    raise ValueError(f"{direction} has no reverse among {list(directions)}")
+
+
+def build_config(model_cfg: Dict[str, Any]):
+    """A plain model configuration as fairseq's ``build_model`` wants it.
+
+    That is a flat namespace for architectures without a dataclass, a `DictConfig` for those with one.
+    """
+    from fairseq.models import ARCH_MODEL_REGISTRY
+
+    model_cfg = dict(model_cfg)
+    arch = model_cfg.get("_name") or model_cfg.get("arch")
+    model_class = ARCH_MODEL_REGISTRY.get(arch)
+    if getattr(model_class, "__dataclass", None) is None:
+        return argparse.Namespace(**{**model_cfg, "arch": arch})
+    return OmegaConf.create(model_cfg)
+
+
+def save_plain(checkpoint: Checkpoint, path: str):
+    """Write one model as an ordinary ``translation`` checkpoint that fairseq reads without this plugin.
+
+    It holds tensors and plain values only, so that ``torch.load(weights_only=True)`` takes it with nothing allowed.
+    """
+    model_cfg = dict(checkpoint.model_cfg)
+    model_cfg["_name"] = model_cfg.get("_name") or model_cfg.get("arch")
+    keep = {"data", "source_lang", "target_lang", "left_pad_source", "left_pad_target"}
+    keep |= {"max_source_positions", "max_target_positions"}
+    task = {"_name": "translation", **{key: value for key, value in checkpoint.task.items() if key in keep}}
+    cfg = {key: plain(value) for key, value in checkpoint.full_cfg.items() if key not in ("model", "task", "criterion")}
+    cfg.update(model=model_cfg, task=task, criterion={"_name": "cross_entropy", "sentence_avg": False})
+    cfg["common"] = dict(cfg.get("common") or {}, user_dir=None)
+    state = {
+        "args": None,
+        "cfg": cfg,
+        "model": checkpoint.parameters,
+        "criterion": None,
+        "optimizer_history": [
+            {
+                "criterion_name": "CrossEntropyCriterion",
+                "optimizer_name": "FairseqAdam",
+                "lr_scheduler_state": {"best": None},
+                "num_updates": checkpoint.num_updates,
+            }
+        ],
+        "task_state": {},
+        # what --finetune-from-model and --restore-file read
+        "extra_state": {
+            "train_iterator": {"version": 2, "epoch": 1, "iterations_in_epoch": 0, "shuffle": True},
+            "val_loss": None,
+        },
+    }
+    write_atomically(state, path)
+
+
+def write_atomically(state: Dict[str, Any], path: str):
+    """``torch.save`` beside, then replace: nothing half-written is ever read."""
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    beside = f"{path}.tmp.{os.getpid()}"
+    try:
+        torch.save(state, beside)
+        os.replace(beside, path)
+    finally:
+        if os.path.exists(beside):
+            os.remove(beside)

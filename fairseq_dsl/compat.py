@@ -1,0 +1,121 @@
+"""Everything that depends on a version of fairseq, torch, numpy or Python.
+
+Imported before all else, for its effects. Each item says which versions it is for, and does nothing elsewhere.
+"""
+
+import argparse
+import os
+import pickle
+import shutil
+import types
+import warnings
+
+import numpy as np
+import torch
+from fairseq import checkpoint_utils
+from fairseq.file_io import PathManager
+from fairseq.modules import TransformerEncoderLayer
+
+from .errors import BadInput
+
+SAFE_LOADING = tuple(int(part) for part in torch.__version__.split(".")[:2]) >= (2, 6)
+
+
+def allow_checkpoint_types():
+    """torch >= 2.6 loads with ``weights_only=True``: name the plain types that fairseq's checkpoints hold.
+
+    `Namespace` is the configuration of architectures without a dataclass (transformer, lstm, fconv), numpy's arrays and
+    scalars are meters of ``--eval-bleu``. A checkpoint that carries code is still refused.
+    """
+    if not SAFE_LOADING:
+        return
+    core = getattr(np, "_core", None) or np.core
+    functions = (core.multiarray._reconstruct, core.multiarray.scalar)
+    torch.serialization.add_safe_globals(
+        [argparse.Namespace, np.ndarray, np.dtype]
+        + [type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "int32", "bool")]
+        # numpy 1.x writes numpy.core, numpy 2.x writes numpy._core
+        + [(f, f"numpy.{name}.multiarray.{f.__name__}") for f in functions for name in ("core", "_core")]
+    )
+
+
+def restore_np_compat():
+    """numpy >= 2 has no ``np.compat``, whose ``long`` fairseq's token_block_dataset uses for ``--sample-break-mode eos``."""
+    if not hasattr(np, "compat"):
+        np.compat = types.SimpleNamespace(long=int)
+
+
+def silence_amp_warnings():
+    """torch >= 2.4 warns at each of fairseq's uses of ``torch.cuda.amp``."""
+    warnings.filterwarnings("ignore", message=r".*torch\.cuda\.amp\.", category=FutureWarning)
+
+
+def copy_checkpoints_atomically():
+    """All fairseq: ``checkpoint_last.pt`` is made by copying in place, and a kill there leaves it cut."""
+    copy_in_place = PathManager.copy
+
+    def copy(src_path, dst_path, overwrite=False):
+        if PathManager.path_requires_pathmanager(dst_path) or not overwrite:
+            return copy_in_place(src_path, dst_path, overwrite)
+        beside = f"{dst_path}.tmp"
+        shutil.copyfile(src_path, beside)
+        os.replace(beside, dst_path)
+        return True
+
+    PathManager.copy = staticmethod(copy)
+
+
+def explain_unreadable_checkpoints():
+    """All fairseq: a file that torch cannot read ends in a traceback that may not name it."""
+    load = checkpoint_utils.load_checkpoint_to_cpu
+
+    def load_checkpoint_to_cpu(path, arg_overrides=None, load_on_all_ranks=False):
+        try:
+            return load(path, arg_overrides, load_on_all_ranks)
+        except FileNotFoundError:
+            raise BadInput(f"{path}: no such file; a fairseq checkpoint is wanted") from None
+        except pickle.UnpicklingError as error:
+            if "weights_only" in str(error).lower() and "GLOBAL" in str(error):
+                raise BadInput(
+                    f"{path}: carries more than tensors and plain values ({_first_line(error)}); "
+                    "it could run code, and is not loaded"
+                ) from error
+            raise BadInput(f"{path}: not a checkpoint that torch can read ({_first_line(error)})") from error
+        except (EOFError, RuntimeError, OSError, KeyError, AttributeError, TypeError) as error:
+            raise BadInput(
+                f"{path}: corrupt, truncated, or not a fairseq checkpoint ({_first_line(error)})"
+            ) from error
+
+    checkpoint_utils.load_checkpoint_to_cpu = load_checkpoint_to_cpu
+
+
+def _first_line(error):
+    """The first line of an error that says something: torch's unpickling errors begin with advice."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if "GLOBAL" in line or "PytorchStreamReader" in line]
+    return (telling or lines or [type(error).__name__])[0]
+
+
+def mend_encoder_layers(model):
+    """fairseq 0.12.2: each encoder layer has 8 more parameters that its forward never uses.
+
+    Trainable, they break the default ``--ddp-backend``; they are frozen, not deleted, as its strict loading wants them.
+    The fast path that they serve fails with torch >= 2 ("Mask Type should be defined") and is switched off.
+    """
+    for module in model.modules():
+        if isinstance(module, TransformerEncoderLayer) and hasattr(module, "can_use_fastpath"):
+            module.can_use_fastpath = False
+            for name in UNUSED_ENCODER_PARAMETERS:
+                getattr(module, name).requires_grad_(False)
+
+
+UNUSED_ENCODER_PARAMETERS = (
+    "in_proj_weight", "in_proj_bias", "out_proj_weight", "out_proj_bias",
+    "fc1_weight", "fc1_bias", "fc2_weight", "fc2_bias",
+)  # fmt: skip
+
+allow_checkpoint_types()
+restore_np_compat()
+silence_amp_warnings()
+copy_checkpoints_atomically()
+explain_unreadable_checkpoints()

@@ -1,0 +1,240 @@
+"""Dual supervised learning: cross-entropy of both directions, and the duality gap between them."""
+
+import logging
+import math
+from dataclasses import dataclass, field
+from typing import Dict, Optional
+
+import numpy as np
+import torch
+from fairseq import utils
+from fairseq.criterions import FairseqCriterion, register_criterion
+from fairseq.dataclass import FairseqDataclass
+from fairseq.logging import metrics
+from omegaconf import II
+
+from ..errors import BadInput
+from ..objectives import duality_gap, duality_terms, score_targets, unlearnt
+
+logger = logging.getLogger(__name__)
+
+REPORTED_PAIRS = 500  # of the training data, for the gap's quantiles before the first update
+MANY_UNLEARNT = 0.05
+
+
+@dataclass
+class DSLCrossEntropyCriterionConfig(FairseqDataclass):
+    dsl_lambda: float = field(
+        default=0.01, metadata={"help": "weight λ of the squared duality gap in the loss of source→target; 0 is none"}
+    )
+    dsl_lambda_dual: Optional[float] = field(
+        default=None, metadata={"help": "the same for target→source (default: --dsl-lambda)"}
+    )
+    dsl_start_update: int = field(default=0, metadata={"help": "λ is 0 for this many updates"})
+    dsl_ramp_updates: int = field(
+        default=0, metadata={"help": "λ then grows linearly to its value over this many updates"}
+    )
+    dsl_gap_clip: Optional[float] = field(
+        default=None,
+        metadata={"help": "beyond this gap, in nats, the penalty grows linearly (Huber); default: nowhere"},
+    )
+    label_smoothing: float = field(
+        default=0.0, metadata={"help": "label smoothing of the cross-entropy; the duality gap never has any"}
+    )
+    sentence_avg: bool = II("optimization.sentence_avg")
+
+
+@register_criterion("dsl_cross_entropy", dataclass=DSLCrossEntropyCriterionConfig)
+class DSLCrossEntropyCriterion(FairseqCriterion):
+    """CE(y|x; θ) + CE(x|y; θ') + λ·gap(θ, const)² + λ'·gap(const, θ')², summed over sentence pairs.
+
+    See `objectives` for the terms. The sum is returned with one sample size, the tokens of both sides (or the pairs,
+    with ``--sentence-avg``), so that λ weighs a pair's gap against the same pair's cross-entropy, as in the paper.
+    """
+
+    def __init__(
+        self,
+        task,
+        sentence_avg,
+        label_smoothing,
+        dsl_lambda,
+        dsl_lambda_dual,
+        dsl_start_update,
+        dsl_ramp_updates,
+        dsl_gap_clip,
+    ):
+        super().__init__(task)
+        self.sentence_avg = sentence_avg
+        self.label_smoothing = label_smoothing
+        self.lambdas = (dsl_lambda, dsl_lambda if dsl_lambda_dual is None else dsl_lambda_dual)
+        self.start_update = dsl_start_update
+        self.ramp_updates = dsl_ramp_updates
+        self.gap_clip = dsl_gap_clip
+        self.num_updates = 0
+        self._check(dsl_lambda_dual)
+
+    def _check(self, dsl_lambda_dual):
+        numbers = {"--dsl-lambda": self.lambdas[0], "--dsl-lambda-dual": dsl_lambda_dual or 0}
+        numbers.update({"--dsl-start-update": self.start_update, "--dsl-ramp-updates": self.ramp_updates})
+        for flag, value in numbers.items():
+            if not value >= 0 or math.isinf(value):
+                raise BadInput(f"{flag} {value}: a number of 0 or more is wanted")
+        if not 0 <= self.label_smoothing < 1:
+            raise BadInput(f"--label-smoothing {self.label_smoothing}: a number from 0 to below 1 is wanted")
+        if self.gap_clip is not None and not self.gap_clip > 0:
+            raise BadInput(f"--dsl-gap-clip {self.gap_clip}: a number above 0 is wanted")
+        if any(self.lambdas) and self.task.marginals is None:
+            raise BadInput(
+                f"--dsl-lambda {self.lambdas[0]}: the duality gap takes a language model of each language; "
+                "give --source-lm and --target-lm, or --dsl-lambda 0"
+            )
+
+    def set_num_updates(self, num_updates: int):
+        self.num_updates = num_updates
+
+    def current_lambdas(self):
+        """λ of the primal and of the dual direction: on schedule in training, final in validation."""
+        ramp = 1.0
+        if self.training:
+            ramp = (self.num_updates - self.start_update + 1) / max(self.ramp_updates, 1)
+        return tuple(weight * min(max(ramp, 0.0), 1.0) for weight in self.lambdas)
+
+    def forward(self, model, sample, reduce=True):
+        """Return the loss, the sample size that it is divided by, and what is logged (sums)."""
+        batches = self._batches(sample)
+        outputs = model({direction: [batch["net_input"]] for direction, batch in batches.items()})
+        scores = {
+            direction: self._score(model.models[direction], outputs[direction][0], batch)
+            for direction, batch in batches.items()
+        }
+        loss = sum(score.loss.sum() for score in scores.values())
+        lambdas = self.current_lambdas()
+        logging_output = {"regularizer": 0.0, "gap": 0.0, "gap_abs": 0.0, "gap_squared": 0.0, "unlearnt": 0.0, "scored": 0}
+        if "log_marginal" in sample:
+            terms = self._gap_inputs(batches, scores)
+            if any(lambdas):
+                penalty = duality_terms(*terms, clip=self.gap_clip)
+                regularizer = (lambdas[0] * penalty.primal + lambdas[1] * penalty.dual).sum()
+                loss = loss + regularizer
+                logging_output["regularizer"] = regularizer.detach()
+            gap = duality_gap(*terms).detach()
+            logging_output["gap"] = gap.sum()
+            logging_output["gap_abs"] = gap.abs().sum()
+            logging_output["gap_squared"] = (gap**2).sum()
+            logging_output["unlearnt"] = self._unlearnt(gap, lambdas).double().sum()
+            logging_output["scored"] = gap.numel()
+        ntokens = sum(batch["ntokens"] for batch in batches.values())
+        nsentences = sample["id"].numel()
+        sample_size = nsentences if self.sentence_avg else ntokens
+        logging_output.update(
+            loss=loss.detach(), ntokens=ntokens, nsentences=nsentences, sample_size=sample_size,
+        )  # fmt: skip
+        for direction, weight in zip(batches, lambdas):
+            logging_output[f"nll_loss_{direction}"] = -scores[direction].log_prob.detach().sum()
+            logging_output[f"ntokens_{direction}"] = batches[direction]["ntokens"]
+            logging_output[f"lambda_{direction}"] = weight * nsentences
+        return loss, sample_size, logging_output
+
+    def _batches(self, sample) -> Dict[str, dict]:
+        """The batch of each direction, primal first, whichever of them the data are read in."""
+        batches = {self.task.direction: sample, self.task.reverse: sample["dual"]}
+        return {direction: batches[direction] for direction in (self.task.primal, self.task.dual)}
+
+    def _score(self, model, output, batch):
+        lprobs = model.get_normalized_probs(output, log_probs=True, sample=batch)
+        return score_targets(lprobs, batch["target"], self.padding_idx, self.label_smoothing)
+
+    def _gap_inputs(self, batches, scores):
+        """log P(x), log P(y|x), log P(y), log P(x|y) of the same pairs in the same rows, float64.
+
+        Each batch is sorted by its own source lengths: the rows are brought together by the pairs' numbers.
+        """
+        rows = {direction: batch["id"].argsort() for direction, batch in batches.items()}
+        marginal = {d: batches[d]["log_marginal"].double()[rows[d]] for d in batches}
+        log_prob = {d: scores[d].log_prob.double()[rows[d]] for d in batches}
+        primal, dual = batches
+        return marginal[dual], log_prob[primal], marginal[primal], log_prob[dual]
+
+    def _unlearnt(self, gap, lambdas):
+        return unlearnt(gap, *lambdas, label_smoothing=self.label_smoothing, clip=self.gap_clip)
+
+    @torch.no_grad()
+    def report_gap(self, model, dataset, max_positions):
+        """Print the quantiles of the gap over some of the training pairs, and how many the final λ would un-learn.
+
+        Nothing is printed where no language model was given. The models are left in evaluation mode.
+        """
+        if dataset.log_marginals is None:
+            return
+        indices = np.random.RandomState(0).permutation(len(dataset))
+        indices, _ = dataset.filter_indices_by_size(indices, max_positions)
+        indices = indices[~dataset.empty_pairs(indices)][:REPORTED_PAIRS]
+        indices = indices[np.argsort(dataset.num_tokens_vec(indices), kind="stable")]
+        model.eval()
+        gaps = []
+        for rows in dataset.batch_by_size(indices, max_tokens=max(4000, dataset.num_tokens_vec(indices).max())):
+            sample = dataset.collater([dataset[i] for i in rows])
+            if next(model.parameters()).is_cuda:
+                sample = utils.move_to_cuda(sample)
+            batches = self._batches(sample)
+            outputs = model({direction: [batch["net_input"]] for direction, batch in batches.items()})
+            scores = {d: self._score(model.models[d], outputs[d][0], batch) for d, batch in batches.items()}
+            gaps.append(duality_gap(*self._gap_inputs(batches, scores)).cpu())
+        gap = torch.cat(gaps)
+        share = self._unlearnt(gap, self.lambdas).double().mean().item()
+        quantiles = np.quantile(gap.numpy(), (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1))
+        logger.info(
+            f"duality gap before the first update, of {len(gap)} training pairs, in nats: "
+            + ", ".join(
+                f"{name} {value:.1f}"
+                for name, value in zip(("min", "5%", "25%", "median", "75%", "95%", "max"), quantiles)
+            )
+            + f"; un-learnt at λ = {self.lambdas[0]:g}, {self.lambdas[1]:g}: {share:.1%}"
+        )
+        if share > MANY_UNLEARNT:
+            logger.warning(
+                f"--dsl-lambda {self.lambdas[0]:g} makes a model un-learn {share:.1%} of the pairs: their gap is beyond "
+                "what the cross-entropy outweighs; lower λ, set --dsl-gap-clip, or train language models and warm "
+                "starts further"
+            )
+
+    @classmethod
+    def reduce_metrics(cls, logging_outputs) -> None:
+        """Log the averages of what the workers and micro-batches summed; the keys are always the same."""
+
+        def total(key):
+            return utils.item(sum(log.get(key, 0) for log in logging_outputs))
+
+        keys = logging_outputs[0] if logging_outputs else ()
+        directions = [key[len("nll_loss_") :] for key in keys if key.startswith("nll_loss_")]
+        ntokens, nsentences, sample_size = total("ntokens"), total("nsentences"), total("sample_size")
+        loss = total("loss")
+        metrics.log_scalar("loss", loss / (sample_size or 1) / math.log(2), sample_size, round=3)
+        nll = {direction: total(f"nll_loss_{direction}") for direction in directions}
+        log_nll(None, sum(nll.values()), ntokens)
+        for direction in directions:
+            log_nll(direction, nll[direction], total(f"ntokens_{direction}"))
+            weight = total(f"lambda_{direction}") / (nsentences or 1)
+            metrics.log_scalar(f"lambda_{direction}", weight, weight=0, round=6)
+        scored = total("scored")
+        for name, key in (
+            ("duality_gap", "gap_abs"),
+            ("duality_gap_signed", "gap"),
+            ("duality_loss", "gap_squared"),
+        ):
+            # without language models the gap is not known, which is not 0
+            metrics.log_scalar(name, total(key) / scored if scored else math.nan, scored, round=3)
+        metrics.log_scalar("unlearnt", total("unlearnt") / (scored or 1), scored, round=4)
+        metrics.log_scalar("duality_share", total("regularizer") / (loss or 1), sample_size, round=4)
+
+    @staticmethod
+    def logging_outputs_can_be_summed() -> bool:
+        return True
+
+
+def log_nll(direction: Optional[str], nll: float, ntokens: int):
+    """Log the negative log-likelihood per token in bits, and the perplexity; of one direction or of both together."""
+    ending = f"_{direction}" if direction else ""
+    key = f"nll_loss{ending}"
+    metrics.log_scalar(key, nll / (ntokens or 1) / math.log(2), ntokens, round=3)
+    metrics.log_derived(f"ppl{ending}", lambda meters: utils.get_perplexity(meters[key].avg))

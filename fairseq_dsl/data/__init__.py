@@ -1,0 +1,3 @@
+from .dual_dataset import DualDataset
+
+__all__ = ["DualDataset"]

@@ -1,0 +1,69 @@
+"""Sentence pairs, batched for both directions at once."""
+
+import logging
+from typing import Dict, Optional
+
+import numpy as np
+import torch
+from fairseq.data import LanguagePairDataset, data_utils
+
+logger = logging.getLogger(__name__)
+
+
+class DualDataset(LanguagePairDataset):
+    """A `LanguagePairDataset` whose batches carry their mirror image as ``batch["dual"]``.
+
+    A batch is an ordinary translation batch of the direction source→target, so that ordinary code (generation,
+    validation) works on it unchanged. ``batch["dual"]`` is the ordinary batch of target→source for the same pairs,
+    collated from the raw sentences: padded tensors cannot be flipped, sources are padded left and targets right.
+    Each is sorted by its own source length; ``id`` says which rows belong together.
+
+    With `log_marginals`, each of the two has ``log_marginal``: log P(target sentence) by the language model of the
+    target language, ``(sentences,)``, nats, float64 (``--fp16`` rounds float32 tensors of a batch to halves).
+    """
+
+    def __init__(self, pairs: LanguagePairDataset):
+        super().__init__(
+            pairs.src,
+            pairs.src_sizes,
+            pairs.src_dict,
+            pairs.tgt,
+            pairs.tgt_sizes,
+            pairs.tgt_dict,
+            left_pad_source=pairs.left_pad_source,
+            left_pad_target=pairs.left_pad_target,
+            shuffle=pairs.shuffle,
+            pad_to_multiple=pairs.pad_to_multiple,
+        )
+        self.log_marginals: Optional[Dict[str, np.ndarray]] = None
+        self.order_seed = 1
+
+    def collater(self, samples, pad_to_length=None):
+        batch = super().collater(samples, pad_to_length)
+        if len(samples) == 0 or self.tgt is None:
+            return batch
+        mirrored = [dict(item, source=item["target"], target=item["source"]) for item in samples]
+        batch["dual"] = super().collater(mirrored, pad_to_length)
+        if self.log_marginals is not None:
+            for direction, language in ((batch, "target"), (batch["dual"], "source")):
+                direction["log_marginal"] = torch.from_numpy(self.log_marginals[language][direction["id"].numpy()])
+        return batch
+
+    def ordered_indices(self):
+        # Under a seed of its own, not that of the epoch: a resumed run then makes the batches that the uninterrupted
+        # run made in its first epoch and kept.
+        with data_utils.numpy_seed(self.order_seed):
+            return super().ordered_indices()
+
+    def batch_by_size(self, indices, *args, **kwargs):
+        """As fairseq's, but keep the last batch, which fairseq's main branch drops unless its size is a multiple of
+        ``--required-batch-size-multiple``."""
+        batches = list(super().batch_by_size(indices, *args, **kwargs))
+        dropped = len(indices) - sum(len(batch) for batch in batches)
+        if dropped:
+            batches.append(indices[-dropped:])
+        return batches
+
+    def empty_pairs(self, indices: np.ndarray) -> np.ndarray:
+        """Which of the pairs have a side without a word: nothing but the end-of-sentence symbol; bool."""
+        return (self.src_sizes[indices] <= 1) | (self.tgt_sizes[indices] <= 1)

@@ -1,0 +1,22 @@
+"""Bad input from the user: one message that names the flag or the file, and no traceback."""
+
+import sys
+
+
+class BadInput(ValueError):
+    """What the user gave cannot be used; the message names the flag or file, what was found and what is wanted."""
+
+
+def print_without_traceback(previous_hook):
+    """Return a ``sys.excepthook`` that prints a `BadInput` as one line and leaves all else to `previous_hook`."""
+
+    def hook(kind, error, traceback):
+        if issubclass(kind, BadInput):
+            print(f"fairseq_dsl: error: {error}", file=sys.stderr)
+        else:
+            previous_hook(kind, error, traceback)
+
+    return hook
+
+
+sys.excepthook = print_without_traceback(sys.excepthook)

@@ -1,0 +1,308 @@
+"""The marginals log P(x) and log P(y): frozen language models, and their scores of a split, stored once and for all.
+
+They are constants of the data: each sentence is scored before training, and no language model is in memory after.
+"""
+
+import argparse
+import hashlib
+import logging
+import os
+import tempfile
+from dataclasses import dataclass
+from typing import Callable, Dict, List, Optional, Tuple
+
+import numpy as np
+import torch
+from fairseq import utils
+from fairseq.data import Dictionary, data_utils
+from fairseq.distributed import utils as distributed_utils
+from fairseq.tasks.language_modeling import LanguageModelingTask
+
+from .checkpoints import Checkpoint, build_config
+from .errors import BadInput
+
+logger = logging.getLogger(__name__)
+
+MAX_TOKENS = 8192  # per batch of scoring: (tokens x vocabulary) floats are in memory at a time
+SWAP_CHECK_PAIRS = 200
+CACHE_VERSION = 1
+
+
+@dataclass
+class Side:
+    """The sentences of one language of a split."""
+
+    language: str
+    sentences: torch.utils.data.Dataset
+    """LongTensors that end in the end-of-sentence symbol."""
+    sizes: np.ndarray
+    files: List[str]
+    """What the sentences were read from: the content that the cache is keyed by."""
+    wanted: np.ndarray
+    """The indices that training or validation will use: not empty, and not too long for the translation models."""
+
+
+class LanguageModel:
+    """A frozen language model of whole sentences: a checkpoint of fairseq's ``language_modeling`` task.
+
+    Raises `BadInput` where the checkpoint does not model P(sentence) over the given vocabulary.
+    """
+
+    def __init__(self, path: str, flag: str, language: str, dictionary: Dictionary, device: torch.device):
+        checkpoint = Checkpoint(path, flag)
+        self.name = checkpoint.name
+        self.dictionary = dictionary
+        self.has_own_dictionary = checkpoint.own_dictionary("dict.txt") is not None
+        self._check(checkpoint, language)
+        task = LanguageModelingTask(argparse.Namespace(**checkpoint.task), dictionary)
+        try:
+            self.model = task.build_model(build_config(checkpoint.model_cfg), from_checkpoint=True)
+            self.model.load_state_dict(checkpoint.parameters, strict=True)
+        except (RuntimeError, KeyError, AttributeError) as error:
+            raise BadInput(f"{self.name}: its parameters do not fit its architecture ({error})") from error
+        self.model.to(device).eval().requires_grad_(False)
+        self.device = device
+        limit = self.model.max_positions()
+        self.max_positions = min(limit) if isinstance(limit, tuple) else limit
+
+    def _check(self, checkpoint: Checkpoint, language: str):
+        task = checkpoint.task
+        if checkpoint.task_name != "language_modeling":
+            raise BadInput(
+                f"{self.name}: is a model of the task {checkpoint.task_name}; "
+                "a language model is wanted (fairseq-train --task language_modeling)"
+            )
+        if task.get("sample_break_mode") != "eos":
+            raise BadInput(
+                f"{self.name}: was trained with --sample-break-mode {task.get('sample_break_mode')}, so it sees other "
+                "sentences before this one; train it with --sample-break-mode eos"
+            )
+        if task.get("add_bos_token"):
+            raise BadInput(
+                f"{self.name}: was trained with --add-bos-token, which changes what it scores; train it without"
+            )
+        for target in ("self_target", "past_target"):
+            if task.get(target):
+                flag = "--" + target.replace("_", "-")
+                raise BadInput(f"{self.name}: was trained with {flag}; a model of the future alone is wanted")
+        if (task.get("output_dictionary_size") or -1) >= 0:
+            raise BadInput(
+                f"{self.name}: was trained with --output-dictionary-size {task['output_dictionary_size']}; "
+                "a model of the whole vocabulary is wanted"
+            )
+        checkpoint.check_vocabulary(self.dictionary, "decoder.embed_tokens.weight", language, "dict.txt")
+
+    @torch.no_grad()
+    def score(self, sentences: List[torch.Tensor]) -> np.ndarray:
+        """log P of each sentence, in nats, float64; the sentences end in the end-of-sentence symbol."""
+        pad, eos = self.dictionary.pad(), self.dictionary.eos()
+        target = data_utils.collate_tokens(sentences, pad)
+        # As in training with --sample-break-mode eos: the symbol before the first word is the end of a sentence.
+        previous = data_utils.collate_tokens(sentences, pad, eos, move_eos_to_beginning=True)
+        sample = {"net_input": {"src_tokens": previous}, "target": target}
+        if self.device.type == "cuda":
+            sample = utils.move_to_cuda(sample, self.device)
+        target = sample["target"]
+        output = self.model(**sample["net_input"])
+        lprobs = self.model.get_normalized_probs(output, log_probs=True, sample=sample)
+        gold = lprobs.gather(-1, target.unsqueeze(-1)).squeeze(-1)
+        return gold.masked_fill(target.eq(pad), 0).double().sum(-1).cpu().numpy()
+
+
+class ScoreCache:
+    """Scores in a folder, one file for each (language model, dictionary, split), named and checked by their content.
+
+    A file that is missing, cut, or of other content is as none. The folder may be read-only: then nothing is stored.
+    """
+
+    def __init__(self, folder: str):
+        self.folder = folder
+
+    def key(self, side: Side, model_path: str, dictionary: Dictionary) -> str:
+        digest = hashlib.sha256(f"{CACHE_VERSION} {len(side.sentences)} {dictionary.pad()} {dictionary.eos()}".encode())
+        digest.update("\n".join(dictionary.symbols).encode())
+        for path in [model_path] + side.files:
+            digest.update(_content_digest(path))
+        return digest.hexdigest()
+
+    def _path(self, key: str) -> str:
+        return os.path.join(self.folder, f"{key[:32]}.npz")
+
+    def read(self, key: str, size: int) -> Optional[np.ndarray]:
+        path = self._path(key)
+        if not os.path.exists(path):
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as file:  # a zip file: it checks its members' checksums
+                if str(file["key"]) == key and file["scores"].shape == (size,) and file["scores"].dtype == np.float64:
+                    return file["scores"]
+            problem = "is of other content"
+        except Exception as error:  # numpy and zipfile raise many kinds for damaged files
+            problem = f"cannot be read ({type(error).__name__}: {error})"
+        logger.warning(f"marginal cache: {path} {problem}; its sentences are scored again")
+        return None
+
+    def write(self, key: str, scores: np.ndarray):
+        beside = None
+        try:
+            os.makedirs(self.folder, exist_ok=True)
+            # A name of its own for each process, then one rename: two at once do not disturb each other.
+            with tempfile.NamedTemporaryFile(dir=self.folder, suffix=".tmp", delete=False) as file:
+                beside = file.name
+                np.savez(file, key=np.array(key), scores=scores)
+            os.replace(beside, self._path(key))
+        except OSError as error:
+            logger.warning(f"--marginal-cache {self.folder}: cannot be written ({error}); the scores are not stored")
+            if beside and os.path.exists(beside):
+                os.remove(beside)
+
+
+def data_parallel_workers() -> Tuple[int, int]:
+    """How many workers train together, and which of them this is."""
+    if not torch.distributed.is_initialized():
+        return 1, 0
+    return distributed_utils.get_data_parallel_world_size(), distributed_utils.get_data_parallel_rank()
+
+
+def _content_digest(path: str) -> bytes:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 22), b""):
+            digest.update(block)
+    return digest.digest()
+
+
+class Marginals:
+    """log P(sentence) of both sides of a split, each by the language model of its language.
+
+    Args:
+        paths: the language models' checkpoints by language.
+        flags: the flags that named them, by language.
+        dictionaries: the translation dictionaries by language.
+        cache: where scores are kept.
+        device: where the language models run.
+        progress: wraps an iterable of batches in a progress bar, given a label.
+    """
+
+    def __init__(
+        self,
+        paths: Dict[str, str],
+        flags: Dict[str, str],
+        dictionaries: Dict[str, Dictionary],
+        cache: ScoreCache,
+        device: torch.device,
+        progress: Callable,
+    ):
+        self.paths = paths
+        self.flags = flags
+        self.dictionaries = dictionaries
+        self.cache = cache
+        self.device = device
+        self.progress = progress
+        self._models: Dict[str, LanguageModel] = {}
+        for language, path in paths.items():
+            if not os.path.isfile(path):
+                raise BadInput(f"{flags[language]} {path}: no such file; a language model's checkpoint is wanted")
+
+    def release(self):
+        """Let the language models go: what they said is kept."""
+        self._models.clear()
+
+    def scores(self, source: Side, target: Side) -> Dict[str, np.ndarray]:
+        """The scores of a split as ``{"source": ..., "target": ...}``, each ``(sentences,)``, in nats, float64.
+
+        NaN stands for a sentence that its language model cannot take; `BadInput` is raised if a wanted one is so.
+        """
+        sides = {"source": source, "target": target}
+        scores, keys = self._from_cache(sides)
+        missing = [name for name in sides if scores[name] is None]
+        if missing:
+            models = {side.language: self._model(side.language) for side in sides.values()}
+            self._refuse_swapped(models[source.language], models[target.language], source, target)
+            for name in missing:
+                side = sides[name]
+                scores[name] = self._compute(models[side.language], side)
+                if data_parallel_workers()[1] == 0:
+                    self.cache.write(keys[name], scores[name])
+        for name, side in sides.items():
+            self._require(scores[name], side)
+        return scores
+
+    def _from_cache(self, sides: Dict[str, Side]) -> Tuple[Dict[str, Optional[np.ndarray]], Dict[str, str]]:
+        """The stored scores, as the first worker finds them: all workers then do the same."""
+        found = None
+        workers, rank = data_parallel_workers()
+        if rank == 0:
+            keys = {
+                name: self.cache.key(side, self.paths[side.language], self.dictionaries[side.language])
+                for name, side in sides.items()
+            }
+            stored = {name: self.cache.read(keys[name], len(side.sentences)) for name, side in sides.items()}
+            found = ({k: None if v is None else torch.from_numpy(v) for k, v in stored.items()}, keys)
+        if workers > 1:
+            found = distributed_utils.broadcast_object(
+                found, src_rank=0, group=distributed_utils.get_data_parallel_group()
+            )
+        scores, keys = found
+        return {name: None if value is None else value.numpy() for name, value in scores.items()}, keys
+
+    def _model(self, language: str) -> LanguageModel:
+        if language not in self._models:
+            self._models[language] = LanguageModel(
+                self.paths[language], self.flags[language], language, self.dictionaries[language], self.device
+            )
+        return self._models[language]
+
+    def _compute(self, model: LanguageModel, side: Side) -> np.ndarray:
+        """Score what the model can take; each worker its share."""
+        indices = np.flatnonzero(side.sizes <= model.max_positions)
+        indices = indices[np.argsort(side.sizes[indices], kind="stable")]
+        sizes = side.sizes[indices].astype(np.int64)
+        max_tokens = max(MAX_TOKENS, sizes.max(initial=0))
+        batches = data_utils.batch_by_size(indices, None, num_tokens_vec=sizes, max_tokens=max_tokens)
+        workers, rank = data_parallel_workers()
+        scores = torch.zeros(len(side.sentences), dtype=torch.float64)
+        for batch in self.progress(batches[rank::workers], f"scoring {side.language} by {model.name}"):
+            scores[torch.from_numpy(batch)] = torch.from_numpy(model.score([side.sentences[i] for i in batch]))
+        if workers > 1:  # every sentence is scored by one worker, and 0 in the others
+            scores = scores.to(self.device)
+            distributed_utils.all_reduce(scores, group=distributed_utils.get_data_parallel_group())
+        scores = scores.cpu().numpy()
+        scores[side.sizes > model.max_positions] = np.nan
+        return scores
+
+    def _require(self, scores: np.ndarray, side: Side):
+        lost = side.wanted[np.isnan(scores[side.wanted])]
+        if len(lost):
+            raise BadInput(
+                f"{self.flags[side.language]} {self.paths[side.language]}: {len(lost)} {side.language} sentences are "
+                f"longer than the language model takes, the longest of {side.sizes[lost].max()} tokens; "
+                f"train it with --tokens-per-sample {side.sizes[lost].max()} or more, or filter the longer pairs out "
+                "with --max-source-positions and --max-target-positions"
+            )
+
+    def _refuse_swapped(self, source_model: LanguageModel, target_model: LanguageModel, source: Side, target: Side):
+        """A joined dictionary hides language models given in the wrong order: see what each says of both languages."""
+        if source_model.dictionary.symbols != target_model.dictionary.symbols:
+            if source_model.has_own_dictionary and target_model.has_own_dictionary:
+                return
+        if len(source_model.dictionary) != len(target_model.dictionary):
+            return
+        limit = min(source_model.max_positions, target_model.max_positions)
+        pairs = [i for i in source.wanted if source.sizes[i] <= limit and target.sizes[i] <= limit]
+        pairs = pairs[:SWAP_CHECK_PAIRS]
+        if not pairs:
+            return
+
+        def total(model, side):
+            batches = (pairs[k : k + 20] for k in range(0, len(pairs), 20))
+            return sum(model.score([side.sentences[i] for i in batch]).sum() for batch in batches)
+
+        given = total(source_model, source) + total(target_model, target)
+        swapped = total(source_model, target) + total(target_model, source)
+        if swapped > given:
+            raise BadInput(
+                f"{source_model.name} and {target_model.name} look swapped: over {len(pairs)} pairs, log P is "
+                f"{given:.0f} nats as given and {swapped:.0f} the other way round; --source-lm is the language model "
+                f"of {source.language}, --target-lm that of {target.language}"
+            )

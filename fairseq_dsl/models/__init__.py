@@ -1,0 +1,3 @@
+from .dual_translation import DualTranslationModel
+
+__all__ = ["DualTranslationModel"]

@@ -1,0 +1,221 @@
+"""The pair of models: any two of fairseq's encoder-decoders, one for each direction."""
+
+import argparse
+import shlex
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Optional
+
+import torch.nn as nn
+from fairseq import options
+from fairseq.dataclass import FairseqDataclass
+from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+from fairseq.models import (
+    ARCH_MODEL_REGISTRY,
+    BaseFairseqModel,
+    FairseqEncoderDecoderModel,
+    register_model,
+)
+
+from ..checkpoints import TRANSLATION_TASKS, Checkpoint, plain
+from ..errors import BadInput
+
+NAME = "dual_translation"
+
+
+@dataclass
+class DualTranslationModelConfig(FairseqDataclass):
+    primal_checkpoint: Optional[str] = field(
+        default=None,
+        metadata={"help": "start source→target from this checkpoint of a translation model, and take its architecture"},
+    )
+    dual_checkpoint: Optional[str] = field(
+        default=None,
+        metadata={"help": "start target→source from this checkpoint of a translation model, and take its architecture"},
+    )
+    primal_arch: Optional[str] = field(
+        default=None, metadata={"help": "architecture of source→target, where it has no checkpoint"}
+    )
+    dual_arch: Optional[str] = field(
+        default=None, metadata={"help": "architecture of target→source, where it has no checkpoint"}
+    )
+    primal_args: Optional[str] = field(
+        default=None,
+        metadata={"help": 'flags of --primal-arch; write the equals sign: --primal-args="--dropout 0.3"'},
+    )
+    dual_args: Optional[str] = field(
+        default=None,
+        metadata={"help": 'flags of --dual-arch; write the equals sign: --dual-args="--dropout 0.3"'},
+    )
+
+
+@register_model(NAME, dataclass=DualTranslationModelConfig)
+class DualTranslationModel(BaseFairseqModel):
+    """Two translation models, keyed by their direction (``de-en``, ``en-de``), whose parameters are disjoint.
+
+    Built by the task `dual_translation`, which knows both directions. The models themselves are used as they are.
+
+    Args:
+        models: a model for each direction.
+        direction: the direction of the batches' top level; the one that is translated at inference.
+    """
+
+    def __init__(self, models: Dict[str, FairseqEncoderDecoderModel], direction: str):
+        super().__init__()
+        self.models = nn.ModuleDict(models)
+        self.direction = direction
+        self.num_updates = 0
+
+    @classmethod
+    def build_model(cls, cfg, task):
+        raise BadInput(f"--arch {NAME}: needs --task dual_translation, which builds both directions")
+
+    def forward(self, inputs: Dict[str, List[Dict[str, Any]]]) -> Dict[str, List[Any]]:
+        """Run any number of inputs through each direction, in one call.
+
+        All that an update differentiates goes through one call: calling the sub-models would bypass the hooks of
+        data-parallel training, and the workers' gradients would differ.
+
+        Args:
+            inputs: the ``net_input`` of fairseq batches, by direction.
+
+        Returns:
+            the outputs of the direction's model for each input.
+        """
+        return {
+            direction: [self.models[direction](**net_input) for net_input in net_inputs]
+            for direction, net_inputs in inputs.items()
+        }
+
+    def get_normalized_probs(self, net_output, log_probs, sample=None):
+        """As of the active direction's model; a criterion asks ``models[direction]``."""
+        return self.models[self.direction].get_normalized_probs(net_output, log_probs, sample)
+
+    def max_positions(self):
+        """The longest (source, target) that every direction takes, so that all see the same pairs."""
+        source, target = zip(
+            *(
+                model.max_positions() if direction == self.direction else reversed(model.max_positions())
+                for direction, model in self.models.items()
+            )
+        )
+        return min(source), min(target)
+
+    def set_num_updates(self, num_updates):
+        self.num_updates = num_updates
+        for model in self.models.values():
+            model.set_num_updates(num_updates)
+
+    def prepare_for_inference_(self, cfg):
+        """Keep the direction that is translated; the limits on lengths are then its own."""
+        for direction in list(self.models):
+            if direction != self.direction:
+                del self.models[direction]
+        super().prepare_for_inference_(cfg)
+
+
+class Architecture:
+    """What one direction's model is built from, and started from.
+
+    Attributes:
+        cfg: its configuration as plain values.
+        warm_start: the checkpoint that its parameters are read from, if any.
+    """
+
+    def __init__(self, cfg: Dict[str, Any], flag: str, warm_start: Optional[Checkpoint] = None):
+        self.cfg = cfg
+        self.warm_start = warm_start
+        arch = cfg.get("_name") or cfg.get("arch")
+        if arch not in ARCH_MODEL_REGISTRY:
+            raise BadInput(f"{flag} {arch}: fairseq has no architecture of this name")
+        if not issubclass(ARCH_MODEL_REGISTRY[arch], FairseqEncoderDecoderModel):
+            raise BadInput(f"{flag} {arch}: is no encoder-decoder; a translation architecture is wanted")
+
+    @classmethod
+    def from_checkpoint(cls, path: str, role: str, direction: str, reverse: str) -> "Architecture":
+        """From a plain translation checkpoint, or from one direction of a dual one."""
+        checkpoint = Checkpoint(path, f"--{role}-checkpoint")
+        if checkpoint.pair:
+            checkpoint = checkpoint.direction(direction)
+        elif checkpoint.task_name not in TRANSLATION_TASKS:
+            raise BadInput(
+                f"{checkpoint.name}: is a model of the task {checkpoint.task_name}; a translation model is wanted"
+            )
+        found = f"{checkpoint.task.get('source_lang')}-{checkpoint.task.get('target_lang')}"
+        if None not in (checkpoint.task.get("source_lang"), checkpoint.task.get("target_lang")) and found != direction:
+            raise BadInput(
+                f"{checkpoint.name}: translates {found}; the {role} model translates {direction}"
+                + (" (are the two checkpoints swapped?)" if found == reverse else "")
+            )
+        return cls(checkpoint.model_cfg, checkpoint.name + ": architecture", checkpoint)
+
+    @classmethod
+    def from_flags(cls, arch: str, text: Optional[str], role: str, task_cfg) -> "Architecture":
+        """From an architecture's name and its own ordinary flags, as ``fairseq-train`` would read them."""
+        if arch not in ARCH_MODEL_REGISTRY or arch == NAME:
+            raise BadInput(f"--{role}-arch {arch}: fairseq has no architecture of this name to train a direction with")
+        flags = split_flags(text, role)
+        refuse_foreign_flags(arch, flags, role)
+        command = [task_cfg.data or "", "--task", "translation", "--arch", arch, "--criterion", "cross_entropy"]
+        parsed = options.parse_args_and_arch(options.get_training_parser(), command + flags)
+        return cls(plain(convert_namespace_to_omegaconf(parsed).model), f"--{role}-arch").fitted(task_cfg)
+
+    def fitted(self, task_cfg) -> "Architecture":
+        """For architectures that read the task's flags from their own configuration: those of this direction."""
+        for name in ("source_lang", "target_lang", "max_source_positions", "max_target_positions"):
+            if name in self.cfg:
+                self.cfg[name] = getattr(task_cfg, name)
+        return self
+
+
+def architectures(cfg, directions: Dict[str, Any]) -> Dict[str, Architecture]:
+    """The two architectures that the flags ask for.
+
+    Args:
+        cfg: the model's configuration: of `DualTranslationModelConfig`, or of any translation architecture.
+        directions: the configuration of each direction's translation task, primal first.
+    """
+    ordinary = getattr(cfg, "_name", None) or getattr(cfg, "arch", None)
+    if ordinary != NAME:
+        return {
+            direction: Architecture(plain(cfg), "--arch").fitted(task_cfg) for direction, task_cfg in directions.items()
+        }
+    found = {}
+    primal, dual = directions
+    for role, direction, reverse in (("primal", primal, dual), ("dual", dual, primal)):
+        checkpoint, arch, args = (getattr(cfg, f"{role}_{name}", None) for name in ("checkpoint", "arch", "args"))
+        if checkpoint and (arch or args):
+            raise BadInput(
+                f"--{role}-checkpoint {checkpoint}: brings its own architecture; "
+                f"give it without --{role}-arch and --{role}-args"
+            )
+        if checkpoint:
+            found[direction] = Architecture.from_checkpoint(checkpoint, role, direction, reverse)
+        elif arch:
+            found[direction] = Architecture.from_flags(arch, args, role, directions[direction])
+        else:
+            raise BadInput(
+                f"--arch {NAME}: the {role} model ({direction}) is missing: "
+                f"give --{role}-checkpoint FILE or --{role}-arch ARCHITECTURE"
+            )
+    return found
+
+
+def split_flags(text: Optional[str], role: str) -> List[str]:
+    try:
+        return shlex.split(text or "")
+    except ValueError as error:
+        raise BadInput(f"--{role}-args {text!r}: {error}") from error
+
+
+def refuse_foreign_flags(arch: str, flags: List[str], role: str):
+    """Refuse what is no flag of the architecture: flags of training would be read and have no effect."""
+
+    class Parser(argparse.ArgumentParser):
+        def error(self, message):
+            raise BadInput(f"--{role}-args, for --{role}-arch {arch}: {message}")
+
+    parser = Parser(add_help=False, allow_abbrev=False)
+    ARCH_MODEL_REGISTRY[arch].add_args(parser)
+    _, unknown = parser.parse_known_args(flags)
+    if unknown:
+        raise BadInput(f"--{role}-args: {unknown[0]} is no flag of the architecture {arch}")

@@ -1,0 +1,125 @@
+"""The objectives, as pure functions of log-probabilities.
+
+All log-probabilities are natural (nats), of whole sentences with their end-of-sentence symbol, summed over tokens.
+``x`` is a sentence of the primal source language, ``y`` its translation; the primal model gives P(y|x), the dual one
+P(x|y), and frozen language models the marginals P(x) and P(y). One value per sentence pair: shape ``(pairs,)``.
+
+The duality of Xia et al. 2017, "Dual Supervised Learning" (https://arxiv.org/abs/1707.00415), section 3:
+P(x) P(y|x) = P(y) P(x|y) for a perfect pair of models.
+"""
+
+from typing import NamedTuple, Optional
+
+import torch
+from torch import Tensor
+
+
+class TokenScores(NamedTuple):
+    """What one direction's model says of its target sentences; each of shape ``(sentences,)``, in nats."""
+
+    log_prob: Tensor
+    """log P(target | source), differentiable."""
+    loss: Tensor
+    """The label-smoothed cross-entropy that is minimized; ``-log_prob`` without smoothing."""
+
+
+def score_targets(lprobs: Tensor, target: Tensor, pad: int, label_smoothing: float = 0.0) -> TokenScores:
+    """Sum a model's token log-probabilities over each target sentence.
+
+    Args:
+        lprobs: ``(sentences, length, vocabulary)``, normalized log-probabilities, float32 or better.
+        target: ``(sentences, length)``, the gold symbols, padded with `pad`.
+        pad: the padding symbol; its positions count nothing.
+        label_smoothing: the mass ε that fairseq's ``label_smoothed_cross_entropy`` spreads evenly over the
+            other ``vocabulary - 1`` symbols.
+
+    >>> lprobs = torch.tensor([[[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]]]).log()
+    >>> scores = score_targets(lprobs, torch.tensor([[1, 0]]), pad=0)
+    >>> round(scores.log_prob.exp().item(), 6)
+    0.25
+    """
+    padding = target.eq(pad)
+    gold = lprobs.gather(-1, target.unsqueeze(-1)).squeeze(-1).masked_fill(padding, 0)
+    log_prob = gold.sum(-1)
+    if not label_smoothing:
+        return TokenScores(log_prob, -log_prob)
+    share = label_smoothing / (lprobs.size(-1) - 1)
+    spread = lprobs.sum(-1).masked_fill(padding, 0).sum(-1)
+    return TokenScores(log_prob, -(1 - label_smoothing - share) * log_prob - share * spread)
+
+
+def duality_gap(log_p_x: Tensor, log_p_y_given_x: Tensor, log_p_y: Tensor, log_p_x_given_y: Tensor) -> Tensor:
+    """g = (log P(x) + log P(y|x)) - (log P(y) + log P(x|y)), in nats; 0 where the two models agree.
+
+    >>> duality_gap(*torch.tensor([[-9.0], [-4.0], [-8.0], [-7.0]]))
+    tensor([2.])
+    """
+    return (log_p_x + log_p_y_given_x) - (log_p_y + log_p_x_given_y)
+
+
+def gap_penalty(gap: Tensor, clip: Optional[float] = None) -> Tensor:
+    """gap², or with a clip c Huber's 2c|gap| - c² outside [-c, c]: its gradient is bounded and never vanishes.
+
+    >>> gap_penalty(torch.tensor([3.0, -20.0]), clip=10)
+    tensor([  9., 300.])
+    """
+    if clip is None:
+        return gap**2
+    size = gap.abs()
+    return torch.where(size <= clip, gap**2, 2 * clip * size - clip**2)
+
+
+def gap_penalty_slope(gap: Tensor, clip: Optional[float] = None) -> Tensor:
+    """The derivative of `gap_penalty` with respect to the gap."""
+    return 2 * (gap if clip is None else gap.clamp(-clip, clip))
+
+
+class DualityTerms(NamedTuple):
+    """The penalty of the gap as each direction is trained with it, equal in value; ``(pairs,)``, in nats²."""
+
+    primal: Tensor
+    """Its gradient reaches log P(y|x) alone."""
+    dual: Tensor
+    """Its gradient reaches log P(x|y) alone."""
+
+
+def duality_terms(
+    log_p_x: Tensor,
+    log_p_y_given_x: Tensor,
+    log_p_y: Tensor,
+    log_p_x_given_y: Tensor,
+    clip: Optional[float] = None,
+) -> DualityTerms:
+    """The regularizer of each direction, the other direction held constant, so that their weights λ may differ.
+
+    >>> primal = torch.tensor([-4.0], requires_grad=True)
+    >>> dual = torch.tensor([-7.0], requires_grad=True)
+    >>> terms = duality_terms(torch.tensor([-9.0]), primal, torch.tensor([-8.0]), dual)
+    >>> (0.1 * terms.primal + 0.2 * terms.dual).sum().backward()
+    >>> primal.grad, dual.grad
+    (tensor([0.4000]), tensor([-0.8000]))
+    """
+    return DualityTerms(
+        primal=gap_penalty(duality_gap(log_p_x, log_p_y_given_x, log_p_y, log_p_x_given_y.detach()), clip),
+        dual=gap_penalty(duality_gap(log_p_x, log_p_y_given_x.detach(), log_p_y, log_p_x_given_y), clip),
+    )
+
+
+def unlearnt(
+    gap: Tensor,
+    lambda_primal: float,
+    lambda_dual: float,
+    label_smoothing: float = 0.0,
+    clip: Optional[float] = None,
+) -> Tensor:
+    """Which pairs one of the models is taught to find less likely; ``(pairs,)``, bool.
+
+    The loss raises log P(y|x) with the weight (1 - ε) - λ·penalty'(gap), and log P(x|y) with (1 - ε) + λ'·penalty'(gap):
+    where either is negative, that direction un-learns the pair. Without smoothing and clip that is |gap| > 1/(2λ).
+
+    >>> unlearnt(torch.tensor([-60.0, 0.0, 49.0, 51.0]), 0.01, 0.01)
+    tensor([ True, False, False,  True])
+    """
+    slope = gap_penalty_slope(gap, clip)
+    gold_weight = 1 - label_smoothing
+    return (gold_weight - lambda_primal * slope < 0) | (gold_weight + lambda_dual * slope < 0)

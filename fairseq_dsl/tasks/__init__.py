@@ -1,0 +1,3 @@
+from .dual_translation import DualTranslationTask
+
+__all__ = ["DualTranslationTask"]

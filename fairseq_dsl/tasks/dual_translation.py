@@ -1,0 +1,403 @@
+"""The task: both directions of one data folder."""
+
+import copy
+import logging
+import os
+from dataclasses import dataclass, field
+from typing import Dict, List, Optional, Tuple
+
+import numpy as np
+import torch
+from fairseq import utils
+from fairseq.criterions import CRITERION_REGISTRY
+from fairseq.data import data_utils
+from fairseq.logging import metrics, progress_bar
+from fairseq.tasks import register_task
+from fairseq.tasks.translation import EVAL_BLEU_ORDER, TranslationConfig, TranslationTask
+from omegaconf import II, DictConfig, open_dict
+from sacrebleu.metrics import BLEU
+
+from .. import compat
+from ..checkpoints import build_config, languages_of, plain
+from ..criterions import PAIR_CRITERIONS
+from ..data import DualDataset
+from ..errors import BadInput
+from ..gradients import clip_and_log_gradients
+from ..marginals import Marginals, ScoreCache, Side, data_parallel_workers
+from ..models import DualTranslationModel
+from ..models.dual_translation import architectures
+
+logger = logging.getLogger(__name__)
+
+# Flags of the translation task that change one side of a pair, or that have no meaning for both directions.
+REFUSED_FLAGS = {
+    "load_alignments": "alignments are of one direction",
+    "truncate_source": "a cut source is no target of the other direction; filter with --max-source-positions",
+    "num_batch_buckets": "buckets are of one direction's batches",
+}
+
+
+@dataclass
+class DualTranslationTaskConfig(TranslationConfig):
+    source_lm: Optional[str] = field(
+        default=None,
+        metadata={"help": "language model of the source language: a checkpoint of --task language_modeling"},
+    )
+    target_lm: Optional[str] = field(
+        default=None,
+        metadata={"help": "language model of the target language: a checkpoint of --task language_modeling"},
+    )
+    marginal_cache: Optional[str] = field(
+        default=None,
+        metadata={"help": "folder for the language models' scores (default: marginal-cache in the first data folder)"},
+    )
+    per_model_clip_norm: float = field(
+        default=0.0,
+        metadata={"help": "clip the gradient norm of each of the two models at this value, on its own; 0 does not"},
+    )
+    # values of other parts of the configuration, used while scoring
+    cpu: bool = II("common.cpu")
+    log_format: Optional[str] = II("common.log_format")
+    log_interval: int = II("common.log_interval")
+    no_progress_bar: bool = II("common.no_progress_bar")
+
+
+@register_task("dual_translation", dataclass=DualTranslationTaskConfig)
+class DualTranslationTask(TranslationTask):
+    """Translate in both directions: source→target (primal) and target→source (dual).
+
+    The task is a translation task of the direction ``--source-lang`` → ``--target-lang``, so that fairseq's commands
+    translate that one; its batches carry the other in ``batch["dual"]``. All that belongs to a direction is keyed by
+    its language pair, such as ``de-en``.
+    """
+
+    cfg: DualTranslationTaskConfig
+
+    def __init__(self, cfg: DualTranslationTaskConfig, src_dict, tgt_dict):
+        super().__init__(cfg, src_dict, tgt_dict)
+        self.direction = f"{cfg.source_lang}-{cfg.target_lang}"
+        self.reverse = f"{cfg.target_lang}-{cfg.source_lang}"
+        self.directions = {
+            self.direction: TranslationTask(one_direction(cfg), src_dict, tgt_dict),
+            self.reverse: TranslationTask(mirrored(one_direction(cfg)), tgt_dict, src_dict),
+        }
+        # In the order of training, which -s and -t of a later command may not follow.
+        self.primal, self.dual = self.direction, self.reverse
+        self.model_max_positions = None
+        self.criterion = None
+        self.marginals: Optional[Marginals] = None
+        self._scores: Dict[Tuple[str, int], Dict[str, np.ndarray]] = {}  # by split and shard
+
+    @classmethod
+    def setup_task(cls, cfg: DualTranslationTaskConfig, **kwargs):
+        for name, reason in REFUSED_FLAGS.items():
+            if getattr(cfg, name):
+                raise BadInput(f"--{name.replace('_', '-')}: not for --task dual_translation: {reason}")
+        if cfg.per_model_clip_norm < 0:
+            raise BadInput(f"--per-model-clip-norm {cfg.per_model_clip_norm}: 0 or more is wanted")
+        check_data_folders(cfg)
+        return super().setup_task(cfg, **kwargs)
+
+    # ---- models
+
+    def build_model(self, cfg, from_checkpoint=False):
+        """Build the pair, or restore it from a dual checkpoint's configuration.
+
+        Both sub-models' configurations are written into `cfg`, which is what a checkpoint stores: it is self-contained.
+        """
+        pair = plain(getattr(cfg, "pair", None))
+        if pair:
+            if self.direction not in pair:
+                raise BadInput(
+                    f"--source-lang {self.cfg.source_lang} --target-lang {self.cfg.target_lang}: "
+                    f"the checkpoint has the directions {' and '.join(pair)}"
+                )
+            self.primal, self.dual = pair
+            models = {
+                direction: self.directions[direction].build_model(build_config(pair[direction]), from_checkpoint=True)
+                for direction in pair
+            }
+        elif from_checkpoint:
+            raise BadInput(
+                "--task dual_translation: the checkpoint is of a single model; translate with --task translation, "
+                "or train a pair from it with --primal-checkpoint or --dual-checkpoint"
+            )
+        else:
+            found = architectures(cfg, {key: task.cfg for key, task in self.directions.items()})
+            models = {direction: self._build_direction(direction, found[direction]) for direction in found}
+            pair = {direction: architecture.cfg for direction, architecture in found.items()}
+            if isinstance(cfg, DictConfig):
+                with open_dict(cfg):
+                    cfg.pair = pair
+            else:
+                cfg.pair = pair
+        model = DualTranslationModel(models, self.direction)
+        compat.mend_encoder_layers(model)
+        self.model_max_positions = model.max_positions()
+        return model
+
+    def _build_direction(self, direction, architecture):
+        task, start = self.directions[direction], architecture.warm_start
+        if start is not None:
+            source, target = languages_of(direction, self.directions)
+            for rows, dictionary, language in (
+                ("encoder.embed_tokens.weight", task.source_dictionary, source),
+                ("decoder.embed_tokens.weight", task.target_dictionary, target),
+            ):
+                start.check_vocabulary(dictionary, rows, language, f"dict.{language}.txt")
+        model = task.build_model(build_config(architecture.cfg), from_checkpoint=start is not None)
+        if start is not None:
+            try:
+                model.load_state_dict(start.parameters, strict=True)
+            except RuntimeError as error:
+                raise BadInput(f"{start.name}: its parameters do not fit its architecture: {error}") from error
+            logger.info(f"{direction}: started from {start.path}")
+        return model
+
+    def build_criterion(self, cfg, *args, **kwargs):
+        name = getattr(cfg, "_name", None)
+        if CRITERION_REGISTRY.get(name) not in PAIR_CRITERIONS.values():
+            raise BadInput(
+                f"--criterion {name}: would train {self.direction} alone; "
+                f"with --task dual_translation use {' or '.join(PAIR_CRITERIONS)}"
+            )
+        self.marginals = self._build_marginals()
+        self.criterion = super().build_criterion(cfg, *args, **kwargs)
+        return self.criterion
+
+    def _build_marginals(self) -> Optional[Marginals]:
+        given = {"--source-lm": self.cfg.source_lm, "--target-lm": self.cfg.target_lm}
+        if not any(given.values()):
+            return None
+        for flag, path in given.items():
+            if not path:
+                other = next(name for name, value in given.items() if value)
+                raise BadInput(f"{flag} is missing: the duality gap takes both language models, {other} alone is given")
+        # The flags are of the languages of training: -s en -t de may validate a de-en pair.
+        languages = languages_of(self.primal, self.directions)
+        dictionaries = {self.cfg.source_lang: self.src_dict, self.cfg.target_lang: self.tgt_dict}
+        cuda = torch.cuda.is_available() and not self.cfg.cpu
+        return Marginals(
+            paths=dict(zip(languages, given.values())),
+            flags=dict(zip(languages, given)),
+            dictionaries=dictionaries,
+            cache=ScoreCache(self.cfg.marginal_cache or os.path.join(first_folder(self.cfg), "marginal-cache")),
+            device=torch.device("cuda") if cuda else torch.device("cpu"),
+            progress=self._progress,
+        )
+
+    def _progress(self, batches: List, label: str):
+        hidden = self.cfg.no_progress_bar or data_parallel_workers()[1] != 0
+        return progress_bar.progress_bar(
+            batches,
+            log_format="none" if hidden else self.cfg.log_format,
+            log_interval=self.cfg.log_interval,
+            prefix=label,
+        )
+
+    # ---- data
+
+    def load_dataset(self, split, epoch=1, combine=False, **kwargs):
+        """Load a split as a `DualDataset`; with language models, after scoring it, all shards of training at once."""
+        shards = len(utils.split_paths(self.cfg.data)) if split == self.cfg.train_subset else 1
+        shard = (epoch - 1) % shards
+        dataset = self._load_pairs(split, shard, combine)
+        if self.marginals is not None:
+            for other in range(shards):
+                if (split, other) not in self._scores:
+                    pairs = dataset if other == shard else self._load_pairs(split, other, combine)
+                    self._scores[split, other] = self._score(pairs, split, other, combine)
+            dataset.log_marginals = self._scores[split, shard]
+        self.datasets[split] = dataset
+
+    def _load_pairs(self, split: str, shard: int, combine: bool) -> DualDataset:
+        try:
+            super().load_dataset(split, epoch=shard + 1, combine=combine)
+        except FileNotFoundError:
+            raise BadInput(
+                f"{utils.split_paths(self.cfg.data)[shard]}: has no split {split} of {self.direction} or {self.reverse}"
+            ) from None
+        dataset = DualDataset(self.datasets.pop(split))
+        if self.criterion is not None and dataset.tgt is None:
+            raise BadInput(f"{first_folder(self.cfg)}: the split {split} has no {self.cfg.target_lang} side")
+        return dataset
+
+    def _score(self, dataset: DualDataset, split: str, shard: int, combine: bool) -> Dict[str, np.ndarray]:
+        wanted = np.arange(len(dataset))
+        wanted = wanted[~dataset.empty_pairs(wanted)]
+        wanted, _ = dataset.filter_indices_by_size(wanted, self._limits())
+        folder = utils.split_paths(self.cfg.data)[shard]
+
+        def side(language, sentences, sizes):
+            files = self._files(folder, split, language, combine)
+            return Side(language, sentences, sizes, files, wanted)
+
+        return self.marginals.scores(
+            side(self.cfg.source_lang, dataset.src, dataset.src_sizes),
+            side(self.cfg.target_lang, dataset.tgt, dataset.tgt_sizes),
+        )
+
+    def _files(self, folder: str, split: str, language: str, combine: bool) -> List[str]:
+        """The files that one side of a split is read from; with `combine` also of train1, train2, ..."""
+        found = []
+        for name in sorted(os.listdir(folder)):
+            stem, ending = os.path.splitext(name)
+            part, _, pair_and_language = (stem if ending in (".bin", ".idx") else name).partition(".")
+            number = part[len(split) :]
+            if (
+                pair_and_language in (f"{self.direction}.{language}", f"{self.reverse}.{language}")
+                and part.startswith(split)
+                and (not number or (combine and number.isdigit()))
+            ):
+                found.append(os.path.join(folder, name))
+        return found
+
+    def get_batch_iterator(self, dataset, *args, **kwargs):
+        if isinstance(dataset, DualDataset):
+            dataset.order_seed = kwargs.get("seed", 1) + 1
+        return super().get_batch_iterator(dataset, *args, **kwargs)
+
+    def filter_indices_by_size(self, indices, dataset, max_positions=None, ignore_invalid_inputs=False):
+        """In training and validation, skip pairs with an empty or a too long side, and say how many.
+
+        Generation keeps every sentence, or refuses before it writes one.
+        """
+        kept, too_long = dataset.filter_indices_by_size(indices, max_positions)
+        if self.criterion is None:
+            if len(too_long):
+                raise BadInput(
+                    f"sentence {too_long[0]} has {dataset.size(too_long[0])} (source, target) tokens, the limit is "
+                    f"{max_positions}; raise --max-source-positions and --max-target-positions if the model allows, "
+                    "or split the sentence (none is left out of a translation)"
+                )
+            return indices
+        empty = dataset.empty_pairs(kept)
+        for count, what in ((len(too_long), f"longer than {max_positions} tokens"), (empty.sum(), "with an empty side")):
+            if count:
+                logger.warning(f"{count:,} of {len(dataset):,} pairs {what} are skipped in both directions")
+        kept = kept[~empty]
+        if not len(kept):
+            raise BadInput(f"{self.cfg.data}: no pair is left of {len(dataset):,} after filtering")
+        return kept
+
+    # ---- training
+
+    def train_step(self, sample, model, criterion, optimizer, update_num, ignore_grad=False):
+        self.criterion.set_num_updates(update_num)
+        return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
+
+    def optimizer_step(self, optimizer, model, update_num):
+        clip_and_log_gradients(optimizer, model.models, self.cfg.per_model_clip_norm)
+        super().optimizer_step(optimizer, model, update_num)
+
+    def begin_epoch(self, epoch, model):
+        super().begin_epoch(epoch, model)
+        if self.marginals is not None:
+            self.marginals.release()
+        if model.num_updates == 0 and data_parallel_workers()[1] == 0:
+            self.criterion.report_gap(model, self.dataset(self.cfg.train_subset), self._limits())
+
+    def _limits(self):
+        """The longest (source, target) that is trained on."""
+        return utils.resolve_max_positions(self.max_positions(), self.model_max_positions)
+
+    # ---- validation
+
+    def valid_step(self, sample, model, criterion):
+        model.eval()
+        with torch.no_grad():
+            loss, sample_size, logging_output = criterion(model, sample)
+        if self.cfg.eval_bleu:
+            for direction, batch in ((self.direction, sample), (self.reverse, sample["dual"])):
+                task = self.directions[direction]
+                bleu = task._inference_with_bleu(task.sequence_generator, batch, model.models[direction])
+                for name, value in bleu_statistics(bleu).items():
+                    logging_output[f"_bleu_{direction}_{name}"] = value
+        return loss, sample_size, logging_output
+
+    def reduce_metrics(self, logging_outputs, criterion):
+        super(TranslationTask, self).reduce_metrics(logging_outputs, criterion)
+        marker = f"_bleu_{self.direction}_sys_len"
+        if self.cfg.eval_bleu and any(marker in log for log in logging_outputs):
+            for direction in self.directions:
+                for name in BLEU_STATISTICS:
+                    key = f"_bleu_{direction}_{name}"
+                    metrics.log_scalar(key, sum(float(log.get(key, 0)) for log in logging_outputs))
+                metrics.log_derived(f"bleu_{direction}", lambda meters, direction=direction: bleu_of(meters, direction))
+            metrics.log_derived(
+                "bleu", lambda meters: round(sum(bleu_of(meters, d) for d in self.directions) / 2, 2)
+            )
+
+    # ---- inference: fairseq's generators see the active direction's model itself
+
+    def build_generator(self, models, *args, **kwargs):
+        return super().build_generator(self._active(models), *args, **kwargs)
+
+    def inference_step(self, generator, models, *args, **kwargs):
+        return super().inference_step(generator, self._active(models), *args, **kwargs)
+
+    def _active(self, models):
+        return [m.models[self.direction] if isinstance(m, DualTranslationModel) else m for m in models]
+
+
+def one_direction(cfg: DualTranslationTaskConfig) -> TranslationConfig:
+    """A translation task's configuration with the values of the dual task's."""
+    names = TranslationConfig.__dataclass_fields__
+    return TranslationConfig(**{name: getattr(cfg, name) for name in names if name != "_name"})
+
+
+def mirrored(cfg: TranslationConfig) -> TranslationConfig:
+    """The configuration of the opposite direction."""
+    cfg = copy.copy(cfg)
+    cfg.source_lang, cfg.target_lang = cfg.target_lang, cfg.source_lang
+    cfg.max_source_positions, cfg.max_target_positions = cfg.max_target_positions, cfg.max_source_positions
+    return cfg
+
+
+def first_folder(cfg) -> str:
+    return utils.split_paths(cfg.data)[0]
+
+
+def check_data_folders(cfg):
+    """Refuse data folders that lack a language, naming what is there."""
+    if not cfg.data:
+        raise BadInput("the data folder is missing: give the output of fairseq-preprocess")
+    for folder in utils.split_paths(cfg.data):
+        if not os.path.isdir(folder):
+            raise BadInput(f"{folder}: no such folder; the output of fairseq-preprocess is wanted")
+    if cfg.source_lang is None or cfg.target_lang is None:
+        cfg.source_lang, cfg.target_lang = data_utils.infer_language_pair(first_folder(cfg))
+    for flag, language in (("--source-lang", cfg.source_lang), ("--target-lang", cfg.target_lang)):
+        files = sorted(os.listdir(first_folder(cfg)))
+        if f"dict.{language}.txt" not in files:
+            there = [name[len("dict.") : -len(".txt")] for name in files if name.startswith("dict.")]
+            raise BadInput(
+                f"{flag} {language}: {first_folder(cfg)} has no dict.{language}.txt; "
+                f"its languages are {', '.join(there) or 'none'}"
+            )
+    if cfg.source_lang == cfg.target_lang:
+        raise BadInput(f"--source-lang and --target-lang are both {cfg.source_lang}: two languages are wanted")
+
+
+BLEU_STATISTICS = ("sys_len", "ref_len") + tuple(
+    f"{kind}_{order}" for kind in ("counts", "totals") for order in range(EVAL_BLEU_ORDER)
+)
+
+
+def bleu_statistics(bleu) -> Dict[str, float]:
+    """The sums that corpus BLEU is made of, one number each: workers add them up, checkpoints store them."""
+    values = [bleu.sys_len, bleu.ref_len, *bleu.counts, *bleu.totals]
+    return dict(zip(BLEU_STATISTICS, values))
+
+
+def bleu_of(meters, direction: str) -> float:
+    """sacrebleu's corpus BLEU of the sums; 0 where no n-gram was counted."""
+    sums = [meters[f"_bleu_{direction}_{name}"].sum for name in BLEU_STATISTICS]
+    bleu = BLEU.compute_bleu(
+        correct=[int(n) for n in sums[2 : 2 + EVAL_BLEU_ORDER]],
+        total=[int(n) for n in sums[2 + EVAL_BLEU_ORDER :]],
+        sys_len=int(sums[0]),
+        ref_len=int(sums[1]),
+        smooth_method="exp",
+    )
+    return round(bleu.score, 2)
