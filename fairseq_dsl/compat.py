@@ -4,6 +4,7 @@ Imported before all else, for its effects. Each item says which versions it is f
 """
 
 import argparse
+import functools
 import os
 import pickle
 import shutil
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from fairseq import checkpoint_utils
 from fairseq.file_io import PathManager
-from fairseq.modules import TransformerEncoderLayer
+from fairseq.modules.transformer_layer import TransformerEncoderLayerBase
 
 from .errors import BadInput
 
@@ -96,20 +97,26 @@ def _first_line(error):
     return (telling or lines or [type(error).__name__])[0]
 
 
-def mend_encoder_layers(model):
-    """fairseq 0.12.2: each encoder layer has 8 more parameters that its forward never uses.
+def mend_encoder_layers():
+    """fairseq 0.12.2: each encoder layer has 8 more parameters, for a fast path that its usual forward never takes.
 
-    Trainable, they break the default ``--ddp-backend``; they are frozen, not deleted, as its strict loading wants them.
-    The fast path that they serve fails with torch >= 2 ("Mask Type should be defined") and is switched off.
+    Trainable, they break the default ``--ddp-backend``: they are frozen, not deleted, as its strict loading wants them.
+    The fast path itself fails with torch >= 1.13 ("Mask Type should be defined") and is switched off.
     """
-    for module in model.modules():
-        if isinstance(module, TransformerEncoderLayer) and hasattr(module, "can_use_fastpath"):
-            module.can_use_fastpath = False
-            for name in UNUSED_ENCODER_PARAMETERS:
-                getattr(module, name).requires_grad_(False)
+    build = TransformerEncoderLayerBase.__init__
+
+    @functools.wraps(build)
+    def build_without_fast_path(self, *args, **kwargs):
+        build(self, *args, **kwargs)
+        if hasattr(self, "can_use_fastpath"):
+            self.can_use_fastpath = False
+            for name in FAST_PATH_PARAMETERS:
+                getattr(self, name).requires_grad_(False)
+
+    TransformerEncoderLayerBase.__init__ = build_without_fast_path
 
 
-UNUSED_ENCODER_PARAMETERS = (
+FAST_PATH_PARAMETERS = (
     "in_proj_weight", "in_proj_bias", "out_proj_weight", "out_proj_bias",
     "fc1_weight", "fc1_bias", "fc2_weight", "fc2_bias",
 )  # fmt: skip
@@ -119,3 +126,4 @@ restore_np_compat()
 silence_amp_warnings()
 copy_checkpoints_atomically()
 explain_unreadable_checkpoints()
+mend_encoder_layers()

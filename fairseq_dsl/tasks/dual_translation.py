@@ -17,7 +17,6 @@ from fairseq.tasks.translation import EVAL_BLEU_ORDER, TranslationConfig, Transl
 from omegaconf import II, DictConfig, open_dict
 from sacrebleu.metrics import BLEU
 
-from .. import compat
 from ..checkpoints import build_config, languages_of, plain
 from ..criterions import PAIR_CRITERIONS
 from ..data import DualDataset
@@ -132,7 +131,6 @@ class DualTranslationTask(TranslationTask):
             else:
                 cfg.pair = pair
         model = DualTranslationModel(models, self.direction)
-        compat.mend_encoder_layers(model)
         self.model_max_positions = model.max_positions()
         return model
 
