@@ -18,7 +18,6 @@ from ..objectives import duality_gap, duality_terms, score_targets, unlearnt
 
 logger = logging.getLogger(__name__)
 
-REPORTED_PAIRS = 500  # of the training data, for the gap's quantiles before the first update
 MANY_UNLEARNT = 0.05
 
 
@@ -159,23 +158,10 @@ class DSLCrossEntropyCriterion(FairseqCriterion):
         return unlearnt(gap, *lambdas, label_smoothing=self.label_smoothing, clip=self.gap_clip)
 
     @torch.no_grad()
-    def report_gap(self, model, dataset, max_positions):
-        """Print the quantiles of the gap over some of the training pairs, and how many the final λ would un-learn.
-
-        Nothing is printed where no language model was given. The models are left in evaluation mode.
-        """
-        if dataset.log_marginals is None:
-            return
-        indices = np.random.RandomState(0).permutation(len(dataset))
-        indices, _ = dataset.filter_indices_by_size(indices, max_positions)
-        indices = indices[~dataset.empty_pairs(indices)][:REPORTED_PAIRS]
-        indices = indices[np.argsort(dataset.num_tokens_vec(indices), kind="stable")]
-        model.eval()
+    def report_gap(self, model, samples):
+        """Print the quantiles of the gap over some batches, and the share of pairs that the final λ would un-learn."""
         gaps = []
-        for rows in dataset.batch_by_size(indices, max_tokens=max(4000, dataset.num_tokens_vec(indices).max())):
-            sample = dataset.collater([dataset[i] for i in rows])
-            if next(model.parameters()).is_cuda:
-                sample = utils.move_to_cuda(sample)
+        for sample in samples:
             batches = self._batches(sample)
             outputs = model({direction: [batch["net_input"]] for direction, batch in batches.items()})
             scores = {d: self._score(model.models[d], outputs[d][0], batch) for d, batch in batches.items()}

@@ -22,11 +22,14 @@ from ..criterions import PAIR_CRITERIONS
 from ..data import DualDataset
 from ..errors import BadInput
 from ..gradients import clip_and_log_gradients
-from ..marginals import Marginals, ScoreCache, Side, data_parallel_workers
+from ..marginals import SWAP_CHECK_PAIRS, Marginals, ScoreCache, Side, data_parallel_workers
 from ..models import DualTranslationModel
 from ..models.dual_translation import architectures
+from ..objectives import score_targets
 
 logger = logging.getLogger(__name__)
+
+GAP_REPORT_PAIRS = 500  # of the training data, for the gap's quantiles before the first update
 
 # Flags of the translation task that change one side of a pair, or that have no meaning for both directions.
 REFUSED_FLAGS = {
@@ -83,6 +86,7 @@ class DualTranslationTask(TranslationTask):
         # In the order of training, which -s and -t of a later command may not follow.
         self.primal, self.dual = self.direction, self.reverse
         self.model_max_positions = None
+        self._unnamed_warm_starts: List[str] = []
         self.criterion = None
         self.marginals: Optional[Marginals] = None
         self._scores: Dict[Tuple[str, int], Dict[str, np.ndarray]] = {}  # by split and shard
@@ -138,6 +142,8 @@ class DualTranslationTask(TranslationTask):
         task, start = self.directions[direction], architecture.warm_start
         if start is not None:
             source, target = languages_of(direction, self.directions)
+            if not (start.task.get("source_lang") and start.task.get("target_lang")):
+                self._unnamed_warm_starts.append(start.name)
             for rows, dictionary, language in (
                 ("encoder.embed_tokens.weight", task.source_dictionary, source),
                 ("decoder.embed_tokens.weight", task.target_dictionary, target),
@@ -292,8 +298,50 @@ class DualTranslationTask(TranslationTask):
         super().begin_epoch(epoch, model)
         if self.marginals is not None:
             self.marginals.release()
-        if model.num_updates == 0 and data_parallel_workers()[1] == 0:
-            self.criterion.report_gap(model, self.dataset(self.cfg.train_subset), self._limits())
+        if model.num_updates == 0:
+            model.eval()
+            if self._unnamed_warm_starts:
+                self._refuse_swapped_warm_starts(model)
+            if self.marginals is not None and data_parallel_workers()[1] == 0:
+                self.criterion.report_gap(model, self._some_batches(GAP_REPORT_PAIRS, model))
+
+    def _some_batches(self, pairs: int, model):
+        """Yield batches of at most so many random training pairs, where the model is."""
+        dataset = self.dataset(self.cfg.train_subset)
+        indices, _ = dataset.filter_indices_by_size(np.random.RandomState(0).permutation(len(dataset)), self._limits())
+        indices = indices[~dataset.empty_pairs(indices)][:pairs]
+        sizes = dataset.num_tokens_vec(indices)
+        indices = indices[np.argsort(sizes, kind="stable")]
+        for rows in dataset.batch_by_size(indices, max_tokens=max(4000, sizes.max())):
+            sample = dataset.collater([dataset[i] for i in rows])
+            yield utils.move_to_cuda(sample) if next(model.parameters()).is_cuda else sample
+
+    @torch.no_grad()
+    def _refuse_swapped_warm_starts(self, model):
+        """Warm starts that do not name their languages: see how likely each finds the pairs of either direction."""
+        if len(self.src_dict) != len(self.tgt_dict):
+            return  # then each fits one direction alone
+        given = swapped = 0.0
+        for sample in self._some_batches(SWAP_CHECK_PAIRS, model):
+            for key, other, batch in (
+                (self.direction, self.reverse, sample),
+                (self.reverse, self.direction, sample["dual"]),
+            ):
+                right, wrong = (
+                    self._log_prob(model.models[name], model({name: [batch["net_input"]]})[name][0], batch)
+                    for name in (key, other)
+                )
+                given, swapped = given + right, swapped + wrong
+        if swapped > given:
+            raise BadInput(
+                f"{' and '.join(self._unnamed_warm_starts)}: the warm starts look swapped: log P of the translations is "
+                f"{given:.0f} nats as given and {swapped:.0f} the other way round; --primal-checkpoint translates "
+                f"{self.direction}, --dual-checkpoint {self.reverse}"
+            )
+
+    def _log_prob(self, model, output, batch) -> float:
+        lprobs = model.get_normalized_probs(output, log_probs=True, sample=batch)
+        return score_targets(lprobs, batch["target"], self.tgt_dict.pad()).log_prob.double().sum().item()
 
     def _limits(self):
         """The longest (source, target) that is trained on."""
