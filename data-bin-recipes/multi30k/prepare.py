@@ -57,4 +57,5 @@ def main() -> None:
     prepare(args, langs, [path for pair in files.values() for path in pair], make_splits)
 
 
-run_main(main)
+if __name__ == "__main__":
+    run_main(main)

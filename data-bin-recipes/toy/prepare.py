@@ -15,7 +15,8 @@ SIZES = {"test": 200, "valid": 200, "train": 4000}
 # two translations, and a sentence two orders: neither side follows from the other entirely, so BLEU stays below 100.
 SUBJECTS = [("der Lehrer", "the teacher"), ("meine Tante", "my aunt"), ("Anna", "Anna"), ("das Kind", "the child"),
             ("unser Nachbar", "our neighbour"), ("der Bäcker", "the baker"), ("ihre Schwester", "her sister"),
-            ("Peter", "Peter"), ("die Ärztin", "the doctor"), ("mein Großvater", "my grandfather"), ("mein Opa", "my grandfather")]  # fmt: skip
+            ("Peter", "Peter"), ("die Ärztin", "the doctor"), ("mein Großvater", "my grandfather"),
+            ("mein Opa", "my grandfather")]  # fmt: skip
 # present, participle, infinitive; present, past, infinitive
 VERBS = [(("kauft", "gekauft", "kaufen"), ("buys", "bought", "buy")),
          (("findet", "gefunden", "finden"), ("finds", "found", "find")),
@@ -28,22 +29,27 @@ VERBS = [(("kauft", "gekauft", "kaufen"), ("buys", "bought", "buy")),
          (("entdeckt", "entdeckt", "entdecken"), ("discovers", "discovered", "discover")),
          (("repariert", "repariert", "reparieren"), ("repairs", "repaired", "repair"))]  # fmt: skip
 ADJECTIVES = [("rote", "red"), ("alte", "old"), ("kleine", "small"), ("neue", "new"), ("schwere", "heavy"),
-              ("große", "big"), ("große", "large"), ("billige", "cheap"), ("hübsche", "pretty"), ("schöne", "pretty")]  # fmt: skip
+              ("große", "big"), ("große", "large"), ("billige", "cheap"), ("hübsche", "pretty"),
+              ("schöne", "pretty")]  # fmt: skip
 NOUNS = [("Bücher", "books"), ("Stühle", "chairs"), ("Lampen", "lamps"), ("Fahrräder", "bicycles"),
-         ("Schlüssel", "keys"), ("Uhren", "clocks"), ("Schuhe", "shoes"), ("Bilder", "pictures"), ("Bilder", "paintings"),
-         ("Gemälde", "paintings"), ("Körbe", "baskets"), ("Kisten", "boxes"), ("Taschen", "bags"), ("Teller", "plates")]  # fmt: skip
-PLACES = [("auf dem Markt", "at the market"), ("im Laden", "in the shop"), ("im Laden", "in the store"), ("im Garten", "in the garden"),
-          ("am Bahnhof", "at the station"), ("in der Schule", "at school"), ("im Geschäft", "in the shop"),
-          ("zu Hause", "at home")]  # fmt: skip
+         ("Schlüssel", "keys"), ("Uhren", "clocks"), ("Schuhe", "shoes"), ("Bilder", "pictures"),
+         ("Bilder", "paintings"), ("Gemälde", "paintings"), ("Körbe", "baskets"), ("Kisten", "boxes"),
+         ("Taschen", "bags"), ("Teller", "plates")]  # fmt: skip
+PLACES = [("auf dem Markt", "at the market"), ("im Laden", "in the shop"), ("im Laden", "in the store"),
+          ("im Garten", "in the garden"), ("am Bahnhof", "at the station"), ("in der Schule", "at school"),
+          ("im Geschäft", "in the shop"), ("zu Hause", "at home")]  # fmt: skip
 PAST = [("gestern", "yesterday"), ("letzte Woche", "last week"), ("heute Morgen", "this morning")]
 PRESENT = [("jeden Tag", "every day"), ("jeden Morgen", "every morning"), ("am Sonntag", "on Sunday")]
 FUTURE = [("morgen", "tomorrow"), ("nächste Woche", "next week"), ("bald", "soon")]
-OPENINGS = [("ich glaube, dass", "I think that"), ("wir wissen, dass", "we know that"), ("sie sagt, dass", "she says that")]  # fmt: skip
+OPENINGS = [("ich glaube, dass", "I think that"), ("wir wissen, dass", "we know that"),
+            ("sie sagt, dass", "she says that")]  # fmt: skip
 
-_ONES_DE = "null ein zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn sechzehn siebzehn achtzehn neunzehn".split()  # fmt: skip
-_TENS_DE = "_ _ zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig".split()
-_ONES_EN = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()  # fmt: skip
-_TENS_EN = "_ _ twenty thirty forty fifty sixty seventy eighty ninety".split()
+_ONES_DE = ["null", "ein", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun", "zehn", "elf", "zwölf",
+            "dreizehn", "vierzehn", "fünfzehn", "sechzehn", "siebzehn", "achtzehn", "neunzehn"]  # fmt: skip
+_TENS_DE = ["", "", "zwanzig", "dreißig", "vierzig", "fünfzig", "sechzig", "siebzig", "achtzig", "neunzig"]
+_ONES_EN = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+            "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]  # fmt: skip
+_TENS_EN = ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 
 
 def german_number(n: int) -> str:
@@ -86,17 +92,20 @@ def sentence_pair(rng: random.Random) -> Pair:
     tense = rng.choice(["past", "past clause", "present", "future", "duty"])
     time_de, time_en = choose({"present": PRESENT, "future": FUTURE, "duty": FUTURE}.get(tense, PAST))
     # German: the finite verb is second, or last in a clause; participle and infinitive stand at the end.
-    finite_de, last_de = {"present": (verb_de[0], ""), "future": ("wird", verb_de[2]),
-                          "duty": ("muss", verb_de[2])}.get(tense, ("hat", verb_de[1]))  # fmt: skip
-    finite_en = {"present": verb_en[0], "future": f"will {verb_en[2]}", "duty": f"has to {verb_en[2]}"}.get(tense, verb_en[1])
+    finite_de, last_de, verbs_en = {
+        "present": (verb_de[0], "", verb_en[0]),
+        "future": ("wird", verb_de[2], f"will {verb_en[2]}"),
+        "duty": ("muss", verb_de[2], f"has to {verb_en[2]}"),
+    }.get(tense, ("hat", verb_de[1], verb_en[1]))
     rest_de = f"{place_de} {object_de} {last_de}"
-    statement_en = f"{subject_en} {finite_en} {object_en} {place_en}"
+    statement_en = f"{subject_en} {verbs_en} {object_en} {place_en}"
     if tense == "past clause":
         opening_de, opening_en = choose(OPENINGS)
         german = f"{opening_de} {subject_de} {time_de} {rest_de} {finite_de}"
         english = f"{opening_en} {statement_en} {time_en}"
     else:
-        german = rng.choice([f"{subject_de} {finite_de} {time_de} {rest_de}", f"{time_de} {finite_de} {subject_de} {rest_de}"])
+        first, third = rng.choice([(subject_de, time_de), (time_de, subject_de)])
+        german = f"{first} {finite_de} {third} {rest_de}"
         english = rng.choice([f"{statement_en} {time_en}", f"{time_en} {statement_en}"])
 
     def finish(sentence: str) -> str:
@@ -123,11 +132,12 @@ def generate(seed: int) -> Dict[str, List[Pair]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--lang", choices=("de",), default="de", help="the source language; the target is English")
     parser.add_argument("--seed", type=int, default=1, help="another seed gives other sentences")
     add_arguments(parser, vocab_size=600)
     parser.set_defaults(out=Path("data-bin/toy-de-en"))
     args = parser.parse_args()
-    prepare(args, ("de", "en"), [], lambda: generate(args.seed))
+    prepare(args, (args.lang, "en"), [], lambda: generate(args.seed))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,397 @@
+"""The data recipes: what they refuse, what they keep apart, and that what they leave behind is whole and consistent."""
+
+import argparse
+import gzip
+import importlib.util
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import unicodedata
+import zipfile
+from pathlib import Path
+
+import pytest
+import sentencepiece
+
+RECIPES = Path(__file__).resolve().parents[2] / "data-bin-recipes"
+DE = ["Das ist ein Haus.", "Der Hund bellt laut.", "Wir gehen nach Hause.", "Ein Vogel singt.", "Die Katze schläft."]
+EN = ["This is a house.", "The dog barks loudly.", "We go home.", "A bird sings.", "The cat sleeps."]
+
+
+def load(path):
+    spec = importlib.util.spec_from_file_location(f"recipe_{path.parent.name}_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+toy = load(RECIPES / "toy" / "prepare.py")  # puts the recipes' folder on the path
+homeassistant = load(RECIPES / "homeassistant" / "prepare.py")
+import binarize  # noqa: E402
+
+
+def write(path, lines):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+
+
+@pytest.fixture
+def raw(tmp_path):
+    """A folder with a small aligned de-en corpus under the usual names."""
+    folder = tmp_path / "raw"
+    for split, repeat in (("train", 20), ("valid", 1), ("test", 1)):
+        write(folder / f"{split}.de", DE * repeat)
+        write(folder / f"{split}.en", EN * repeat)
+    return folder
+
+
+def recipe(name, *arguments, cwd, **environment):
+    return subprocess.run([str(RECIPES / name / "prepare.sh"), *map(str, arguments)], cwd=cwd, capture_output=True, text=True,
+                          env={**os.environ, "PYTHON": sys.executable, **environment})  # fmt: skip
+
+
+def local(cwd, *arguments):
+    return recipe("local", "-s", "de", "-t", "en", *arguments, cwd=cwd)
+
+
+# --- what is refused: one message, exit code 1, nothing left behind ---
+
+
+def break_alignment(raw):
+    with open(raw / "train.en", "a") as file:
+        file.write("one too many\n")
+    return [r"raw/train\.de has 100 lines", r"raw/train\.en has 101"]
+
+
+def break_alignment_by_two_on_the_left(raw):
+    write(raw / "test.de", DE + DE[:2])
+    return [r"raw/test\.de has 7 lines", r"raw/test\.en has 5"]
+
+
+def break_encoding(raw):
+    (raw / "valid.de").write_bytes("Haus\nTür\n".encode("latin-1") + b"a\nb\nc\n")
+    return [r"raw/valid\.de, line 2: not UTF-8", "byte 2 of the line"]
+
+
+def remove_a_file(raw):
+    (raw / "test.en").unlink()
+    return ["no test text in 'en'", r"test\.en, test\.en\.gz, test_2016_flickr\.en"]
+
+
+def empty_a_split(raw):
+    write(raw / "valid.de", [""] * 5)
+    return ["the valid split has no sentence pairs"]
+
+
+def cut_a_gzip_file(raw):
+    (raw / "train.de.gz").write_bytes(gzip.compress((raw / "train.de").read_bytes())[:-12])
+    (raw / "train.de").unlink()
+    return [r"raw/train\.de\.gz, after line \d+: damaged gzip file"]
+
+
+@pytest.mark.parametrize("spoil", [break_alignment, break_alignment_by_two_on_the_left, break_encoding, remove_a_file,
+                                   empty_a_split, cut_a_gzip_file])  # fmt: skip
+def test_bad_text_is_refused(raw, tmp_path, spoil):
+    messages = spoil(raw)
+    done = local(tmp_path, "--raw", raw, "--out", "data/x")
+    assert done.returncode == 1
+    for message in messages:
+        assert re.search(message, done.stderr), done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("data/*")) and not list(tmp_path.glob("data/.*"))
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--hold-out", "60"], "cannot hold out 2 x 60 of 5 distinct"),
+    (["--hold-out", "-1"], "--hold-out -1"),
+    (["--hold-out", "1", "--test", "t"], "leave --valid and --test out"),
+    (["--vocab-size", "10"], "--vocab-size 10"),
+    (["--out", "."], "--out .: give the name"),
+])  # fmt: skip
+def test_bad_settings_are_refused(raw, tmp_path, arguments, message):
+    done = local(tmp_path, "--raw", raw, *arguments)
+    assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_folder_that_no_recipe_made_is_not_overwritten(raw, tmp_path):
+    write(tmp_path / "precious" / "thesis.txt", ["mine"])
+    done = local(tmp_path, "--raw", raw, "--out", "precious")
+    assert done.returncode == 1 and "precious exists and no recipe made it" in done.stderr
+    assert (tmp_path / "precious" / "thesis.txt").read_text() == "mine\n"
+
+
+def test_failed_download_names_the_way_round_it(tmp_path):
+    done = recipe("multi30k", cwd=tmp_path, https_proxy="http://127.0.0.1:9", HTTPS_PROXY="http://127.0.0.1:9")
+    assert done.returncode == 1 and "--raw DIR" in done.stderr and "train.de.gz" in done.stderr
+    assert not list(tmp_path.glob("data-bin/download/multi30k/*"))
+
+
+def test_another_wheel_is_refused(tmp_path):
+    (tmp_path / homeassistant.WHEEL).write_bytes(b"something else")
+    done = recipe("homeassistant", "--raw", ".", cwd=tmp_path)
+    assert done.returncode == 1 and f"not {homeassistant.SHA256}" in done.stderr
+
+
+# --- reading text ---
+
+
+def test_only_a_newline_ends_a_line(tmp_path):
+    path = tmp_path / "text"
+    path.write_bytes("\ufeffone\u2028still one\r\ntwo\x0bstill\rtwo\n\nlast".encode())
+    assert list(binarize.read_lines(path)) == ["one still one", "two still two", "", "last"]
+
+
+def test_pairs_with_an_empty_side_are_dropped_and_counted(tmp_path, capsys):
+    write(tmp_path / "a.de", ["eins", "", "drei", "\u200b ", "fünf"])
+    write(tmp_path / "a.en", ["one", "two", "three", "four", ""])
+    assert list(binarize.read_parallel(tmp_path / "a.de", tmp_path / "a.en")) == [("eins", "one"), ("drei", "three")]
+    assert "dropped 3 of 5 pairs" in capsys.readouterr().out
+
+
+def test_hold_out_keeps_sentences_apart():
+    # Sentences are used again in other pairs and in another case, as in real text.
+    pairs = [(f"Quelle {n % 70}", f"{'target' if n % 2 else 'TARGET'} {n % 90}") for n in range(600)]
+    splits = binarize.hold_out(pairs, 10, key=str.casefold)
+    assert [len(splits[split]) for split in ("valid", "test")] == [10, 10] and splits["train"]
+    for one, other in (("train", "valid"), ("train", "test"), ("valid", "test")):
+        for side in (0, 1):
+            assert not {pair[side].casefold() for pair in splits[one]} & {pair[side].casefold() for pair in splits[other]}
+    again = binarize.hold_out(reversed(pairs), 10, key=str.casefold)
+    assert again["test"] == splits["test"] and again["valid"] == splits["valid"]
+
+
+# --- what is left behind ---
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """The local recipe, run once for real on Korean-English text with decomposed and invisible characters."""
+    folder = tmp_path_factory.mktemp("recipes")
+    korean = ["집에 갑니다.", "개가 크게 짖습니다.", "새가 노래합니다.", "고양이가 잠을 잡니다.", "이것은 집입니다."]
+    for split, repeat in (("training", 20), ("dev", 1), ("test", 1)):
+        write(folder / "raw" / f"{split}.ko", [unicodedata.normalize("NFD", line) for line in korean] * repeat)
+        write(folder / "raw" / f"{split}.en", [line.replace(" ", "\u00a0 ") + "…" for line in EN] * repeat)
+    done = recipe("local", "-s", "ko", "-t", "en", "--raw", "raw", "--out", "data/x", "--vocab-size", "200", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+def test_text_survives_sentencepiece(prepared):
+    folder, _ = prepared
+    text = folder / "data" / "x-text"
+    model = sentencepiece.SentencePieceProcessor(model_file=str(folder / "data" / "x" / "sentencepiece.bpe.model"))
+    for split in binarize.SPLITS:
+        for lang in ("ko", "en"):
+            lines = (text / f"{split}.{lang}").read_text().splitlines()
+            pieces = (text / "spm" / f"{split}.{lang}").read_text().splitlines()
+            assert model.encode(lines, out_type=str) == [line.split(" ") for line in pieces]
+            # fairseq's --remove-bpe sentencepiece
+            assert [line.replace(" ", "").replace("▁", " ").strip() for line in pieces] == lines
+    assert (text / "test.ko").read_text().startswith("집에 갑니다.\n")
+    assert (text / "test.en").read_text().startswith("This is a house.…\n")
+
+
+def test_language_models_have_the_translation_dictionary_and_sentences(prepared):
+    from fairseq.data import Dictionary, data_utils
+
+    folder, _ = prepared
+    data = folder / "data"
+    joint = Dictionary.load(str(data / "x" / "dict.ko.txt"))
+    assert len(joint) > 30
+    for lang in ("ko", "en"):
+        dictionaries = [data / "x" / f"dict.{lang}.txt", data / f"x-lm.{lang}" / "dict.txt"]
+        assert [Dictionary.load(str(path)).symbols for path in dictionaries] == [joint.symbols] * 2
+        for split, pairs in (("train", 100), ("valid", 5), ("test", 5)):
+            translation = data_utils.load_indexed_dataset(str(data / "x" / f"{split}.ko-en.{lang}"), joint)
+            lm = data_utils.load_indexed_dataset(str(data / f"x-lm.{lang}" / split), joint)
+            assert len(translation) == len(lm) == pairs
+            assert all(a.tolist() == b.tolist() for a, b in zip(translation, lm))
+            assert not any((sentence == joint.unk()).any() for sentence in lm)
+
+
+def test_commands_are_shown_as_one_would_type_them(prepared):
+    folder, output = prepared
+    commands = re.findall(r"^cd data && (fairseq-preprocess .*)$", output, re.MULTILINE)
+    assert len(commands) == 3 and "--joined-dictionary" in commands[0] and "--srcdict x/dict.ko.txt" in commands[1]
+    for path in re.findall(r"--(?:\w+pref|srcdict) (\S+)", " ".join(commands)):
+        assert list((folder / "data").glob(f"{path}*")), path
+
+
+def test_training_text_that_holds_test_sentences_is_said(prepared):
+    assert "also stand in training: 5 of 5 in ko and 5 of 5 in en" in prepared[1]
+
+
+# --- running again ---
+
+
+@pytest.fixture
+def preprocess_calls(monkeypatch):
+    """Stands in for the slow fairseq-preprocess; the destinations it was asked for."""
+    calls = []
+
+    def stand_in(program, arguments, folder, shown_folder):
+        destination = arguments[arguments.index("--destdir") + 1]
+        (folder / destination).mkdir()
+        calls.append(destination)
+
+    monkeypatch.setattr(binarize, "_fairseq_preprocess", stand_in)
+    return calls
+
+
+def options(out, **changes):
+    args = dict(out=out, vocab_size=100, character_coverage=1.0, separate=False, workers=1)
+    return argparse.Namespace(**{**args, **changes})
+
+
+def prepare(raw, args):
+    files = {split: [raw / f"{split}.de", raw / f"{split}.en"] for split in binarize.SPLITS}
+    binarize.prepare(args, ("de", "en"), sum(files.values(), []),
+                     lambda: {split: binarize.read_parallel(*pair) for split, pair in files.items()})  # fmt: skip
+
+
+def test_a_second_run_works_only_where_something_changed(raw, tmp_path, preprocess_calls):
+    out = tmp_path / "data" / "x"
+    first = ["x", "x-lm.de", "x-lm.en"]
+    prepare(raw, options(out))
+    assert preprocess_calls == first
+    prepare(raw, options(out, workers=2))
+    assert preprocess_calls == first
+    prepare(raw, options(out, separate=True))
+    assert preprocess_calls == first * 2
+    assert sorted(path.name for path in out.glob("*.model")) == ["sentencepiece.bpe.de.model", "sentencepiece.bpe.en.model"]
+    (raw / "test.en").write_text((raw / "test.en").read_text().replace("dog", "cat"))
+    prepare(raw, options(out, separate=True))
+    assert preprocess_calls == first * 3
+    assert "The cat barks loudly." in (tmp_path / "data" / "x-text" / "test.en").read_text()
+    (tmp_path / "data" / "x-lm.en" / "recipe.json").unlink()
+    (tmp_path / "data" / "x-lm.en").rmdir()
+    prepare(raw, options(out, separate=True))
+    assert preprocess_calls == first * 4
+
+
+def test_a_failing_run_leaves_the_earlier_data_alone(raw, tmp_path, preprocess_calls, monkeypatch):
+    out = tmp_path / "data" / "x"
+    prepare(raw, options(out))
+    before = {path: path.read_bytes() for path in out.parent.rglob("*") if path.is_file()}
+
+    def fail(*arguments):
+        raise binarize.RecipeError("fairseq-preprocess ended with exit code 1")
+
+    monkeypatch.setattr(binarize, "_fairseq_preprocess", fail)
+    with pytest.raises(binarize.RecipeError):
+        prepare(raw, options(out, vocab_size=90))
+    assert {path: path.read_bytes() for path in out.parent.rglob("*") if path.is_file()} == before
+
+
+def test_a_killed_run_is_cleared_away_and_a_live_one_is_not_disturbed(raw, tmp_path):
+    # A fairseq-preprocess that never ends: it is taken from PATH, as none stands beside this link to Python.
+    slow = tmp_path / "bin" / "fairseq-preprocess"
+    write(slow, ["#!/bin/sh", f"touch {tmp_path}/started", "exec sleep 60"])
+    slow.chmod(0o755)
+    wrapper = f"import runpy, sys; sys.executable = '/nowhere/python'; sys.argv = sys.argv[1:]; " \
+              f"sys.path.insert(0, '{RECIPES}'); runpy.run_path(sys.argv[0], run_name='__main__')"  # fmt: skip
+    command = [sys.executable, "-c", wrapper, str(RECIPES / "local" / "prepare.py"), "-s", "de", "-t", "en",
+               "--raw", str(raw), "--out", "data/x", "--vocab-size", "100"]  # fmt: skip
+    environment = {**os.environ, "PATH": f"{slow.parent}:{os.environ['PATH']}"}
+    running = subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True, stdout=subprocess.DEVNULL)
+    try:
+        deadline = time.time() + 60
+        while not (tmp_path / "started").exists() and time.time() < deadline:
+            time.sleep(0.05)
+        second = local(tmp_path, "--raw", raw, "--out", "data/x", "--vocab-size", "100")
+        assert second.returncode == 1 and "another run is preparing data/x" in second.stderr
+    finally:
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+    assert [path.name for path in (tmp_path / "data").iterdir()] == [".x.partial"]
+    slow.write_text("#!/bin/sh\nexit 3\n")
+    third = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert third.returncode == 1 and "fairseq-preprocess ended with exit code 3" in third.stderr
+    assert not list((tmp_path / "data").iterdir())
+
+
+# --- the recipes' own text ---
+
+
+@pytest.mark.parametrize("lang", ["fr", "cs"])
+def test_multi30k_takes_the_published_names(tmp_path, lang):
+    for split in ("train", "val", "test_2016_flickr"):
+        for language, lines in ((lang, DE), ("en", EN[:-1] if split == "val" else EN)):
+            file = tmp_path / "raw" / f"{split}.{language}.gz"
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(gzip.compress("\n".join(lines).encode()))
+    # The shorter val.en is found out after the names are: no need to wait for fairseq.
+    done = recipe("multi30k", "--lang", lang, "--raw", "raw", cwd=tmp_path)
+    assert done.returncode == 1 and f"raw/val.{lang}.gz has 5 lines and raw/val.en.gz has 4" in done.stderr
+
+
+@pytest.mark.parametrize("number, german, english", [
+    (2, "zwei", "two"),
+    (16, "sechzehn", "sixteen"),
+    (20, "zwanzig", "twenty"),
+    (31, "einunddreißig", "thirty-one"),
+    (101, "einhunderteins", "one hundred and one"),
+    (342, "dreihundertzweiundvierzig", "three hundred and forty-two"),
+    (900, "neunhundert", "nine hundred"),
+])  # fmt: skip
+def test_numbers_are_spelled(number, german, english):
+    assert (toy.german_number(number), toy.english_number(number)) == (german, english)
+
+
+def test_toy_corpus_depends_on_its_seed_and_repeats_no_sentence():
+    splits = toy.generate(seed=3)
+    assert splits == toy.generate(seed=3) != toy.generate(seed=4)
+    assert {split: len(pairs) for split, pairs in splits.items()} == {"train": 4000, "valid": 200, "test": 200}
+    for side in (0, 1):
+        sentences = [pair[side] for pairs in splits.values() for pair in pairs]
+        assert len(set(sentences)) == len(sentences)
+        assert all(binarize.clean(sentence) == sentence for sentence in sentences)
+
+
+def wheel_of(path, texts):
+    """A wheel with one component for each (German, English) pair of `texts`."""
+    with zipfile.ZipFile(path, "w") as wheel:
+        for number, pair in enumerate(texts):
+            for lang, text in zip(("de", "en"), pair):
+                name = f"homeassistant/components/c{number:04}/translations/{lang}.json"
+                wheel.writestr(name, json.dumps({"config": {"step": {"title": text}}}))
+        wheel.writestr("homeassistant/components/c0000/translations/fr.json", json.dumps({"other": "Autre"}))
+        # The same path of keys in two components is not the same text.
+        wheel.writestr("homeassistant/components/only/translations/en.json", json.dumps({"config": {"step": {"title": "x"}}}))
+    return path
+
+
+def test_homeassistant_drops_what_teaches_nothing(capsys):
+    pairs = [("Batterie {n} leer", "Battery {n} low"), ("Gerät **hier** suchen", "Find the device **here**"),
+             ("Siehe [hier](x)", "See [here](x)"), ("Phase L1", "phase L 1"), ("Zeile\nzwei", "line\ntwo"), ("12 %", "12%"),
+             ("lang " * 61, "long"), ("Alarm 1 scharf", "Alarm 1 armed"), ("Alarm 2 scharf.", "Alarm 2 armed."),
+             ("Alarm 1 scharf", "Alarm 1 on"), (" Tür  offen\n", "Door open")]  # fmt: skip
+    assert homeassistant.select_pairs(pairs) == [("Alarm 1 scharf", "Alarm 1 armed"), ("Alarm 1 scharf", "Alarm 1 on"),
+                                                 ("Tür offen", "Door open")]  # fmt: skip
+    assert "kept 3 of 11 distinct pairs; dropped: placeholder 1, markup or address 2, not translated 1, several lines 1, " \
+           "empty or no letters 1, over 60 words 1, near-duplicate 1" in capsys.readouterr().out  # fmt: skip
+
+
+def test_homeassistant_holds_out_sentences_that_training_lacks(tmp_path, monkeypatch):
+    monkeypatch.setattr(homeassistant, "MIN_PAIRS", 100)
+    words = [(a + b, c + d) for a, c in zip("KLMN", "klmn") for b, d in zip(["und", "ant", "eber"], ["ot", "ap", "ist"])]
+    texts = [(f"{x[0]} ist {n} mal {y[0]}", f"{x[1]} is {n} times {y[1]}") for x in words for y in words for n in (1, 2)]
+    texts += [(f"{x[0]} Mal, {y[0]} 7 ist", f"{x[1]} is times: {y[1]} 3") for x in words for y in words]  # same English letters
+    texts += [("Kurz " + x[0], "Short " + x[1]) for x in words]
+    splits = homeassistant.make_splits(wheel_of(tmp_path / "w.zip", texts), "de")
+    assert len(splits["valid"]) == len(splits["test"]) == (2 * 144 + 12) // 20
+    assert all(len(english.split()) >= 4 for split in ("valid", "test") for _, english in splits[split])
+    assert {"short kot"} < {homeassistant.letters(english) for _, english in splits["train"]}
+    for side in (0, 1):
+        train, valid, test = ({homeassistant.letters(p[side]) for p in splits[s]} for s in binarize.SPLITS)
+        assert not test & (train | valid) and not valid & train
+
+
+@pytest.mark.parametrize("lang, message", [("xx", "Home Assistant has de, fr"), ("fr", "0 sentence pairs are too few")])
+def test_homeassistant_says_which_languages_there_are(tmp_path, lang, message):
+    with pytest.raises(binarize.RecipeError, match=message):
+        homeassistant.make_splits(wheel_of(tmp_path / "w.zip", [("Tür", "Door")]), lang)
