@@ -1,0 +1,34 @@
+"""A small chain, trained once: data, language models, warm starts, and the pair that DSL makes of them."""
+
+import pytest
+from commands import binarize, dsl_flags, make_chain, sentence_pairs, train
+
+TEST_PAIRS = 37  # no multiple of 8, which fairseq's main branch would cut the last batch at
+
+
+@pytest.fixture(scope="session")
+def pairs():
+    """Sentence pairs by split; in the test set one side or the other is empty in two lines."""
+    test = list(sentence_pairs(TEST_PAIRS - 2, seed=3))
+    test[20:20] = [("", "v0x"), ("w0", "")]
+    return {"train": sentence_pairs(96, seed=1), "valid": sentence_pairs(13, seed=2), "test": test}
+
+
+@pytest.fixture(scope="session")
+def chain(tmp_path_factory, pairs):
+    """With a joined dictionary."""
+    return make_chain(tmp_path_factory.mktemp("joined"), pairs, updates=60)
+
+
+@pytest.fixture(scope="session")
+def separate(tmp_path_factory, pairs):
+    """With a dictionary for each language."""
+    return make_chain(tmp_path_factory.mktemp("separate"), pairs, joined=False)
+
+
+@pytest.fixture(scope="session")
+def dual(chain, tmp_path_factory):
+    """A checkpoint that DSL made; not to be changed."""
+    folder = tmp_path_factory.mktemp("dual")
+    train(chain.data, *dsl_flags(chain), "--max-epoch", 2, "--save-dir", folder)
+    return folder / "checkpoint_last.pt"
