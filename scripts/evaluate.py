@@ -180,7 +180,7 @@ def compare(systems, references, tokenize, resamples):
 
 
 def duality_gap(lines, subset):
-    """Returns the duality statistics that fairseq-validate logged, or {} without language models."""
+    """Returns the duality statistics that fairseq-validate logged; {} of a pair that was trained without language models."""
     logged = [parsed[1] for line in lines if (parsed := trainlog.parse_line(line)) and parsed[0] == subset]
     if not logged:
         raise ValueError(f"fairseq-validate logged no statistics of {subset!r}")

@@ -30,9 +30,9 @@ done
 # The best checkpoint is chosen by the likelihoods of both directions: `loss` has the duality term in it, so that a control
 # and a DSL run could not be compared. The learning rate is constant and low: the models are already trained.
 train "$save_dir" "$data" --user-dir fairseq_dsl --task dual_translation -s "$source_lang" -t "$target_lang" \
-    --max-tokens 4096 --num-workers 0 --marginal-cache "$data/marginals" \
+    --max-tokens 4096 --num-workers 0 \
     --arch dual_translation --criterion dsl_cross_entropy --label-smoothing 0.1 --dsl-lambda 0.01 \
-    --optimizer adam --adam-betas '(0.9, 0.98)' --lr 0.0002 --lr-scheduler fixed --dual-clip-norm 1.0 \
+    --optimizer adam --adam-betas '(0.9, 0.98)' --lr 0.0002 --lr-scheduler fixed --per-model-clip-norm 1.0 \
     --eval-bleu --eval-bleu-remove-bpe sentencepiece --eval-bleu-args '{"beam": 1, "max_len_a": 1.2, "max_len_b": 10}' \
     --best-checkpoint-metric nll_loss \
     --max-update 4000 --validate-interval-updates 500 --save-interval-updates 500 --keep-interval-updates 1 \

@@ -6,6 +6,7 @@ TAG is `train_inner` (every `--log-interval` updates), `train` (end of an epoch)
 """
 
 import json
+import math
 
 
 def parse_line(line):
@@ -26,10 +27,12 @@ def parse_line(line):
 
 
 def _number(value):
+    """None for what is no number; fairseq logs a statistic that it does not know as nan."""
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError):
         return None
+    return None if math.isnan(number) else number
 
 
 def read(path):

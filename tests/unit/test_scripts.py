@@ -243,6 +243,9 @@ class TestTrainLog:
         log.write_text(first + cut + log_line("train_inner", num_updates=20, loss=7.5))
         assert trainlog.series(trainlog.read(log)["train_inner"], "loss") == ([10, 20], [9, 7.5])
 
+    def test_drops_what_fairseq_does_not_know(self):
+        assert trainlog.parse_line(log_line("valid", num_updates=10, duality_gap=float("nan")))[1] == {"num_updates": 10}
+
     def test_series_skips_where_a_statistic_is_missing(self):
         assert trainlog.series({1: {"a": 5.0}, 2: {}, 3: {"a": 6.0}}, "a") == ([1, 3], [5.0, 6.0])
 
