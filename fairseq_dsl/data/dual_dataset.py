@@ -43,6 +43,8 @@ class DualDataset(LanguagePairDataset):
         if len(samples) == 0 or self.tgt is None:
             return batch
         mirrored = [dict(item, source=item["target"], target=item["source"]) for item in samples]
+        if pad_to_length is not None:
+            pad_to_length = {"source": pad_to_length["target"], "target": pad_to_length["source"]}
         batch["dual"] = super().collater(mirrored, pad_to_length)
         if self.log_marginals is not None:
             for direction, language in ((batch, "target"), (batch["dual"], "source")):
