@@ -11,8 +11,6 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from .errors import BadInput
 
-TRANSLATION_TASKS = ("translation", "translation_from_pretrained_bart", "translation_multi_simple_epoch")
-
 
 def plain(value: Any) -> Any:
     """A configuration as values that any unpickler takes: dictionaries, lists, strings, numbers, None."""

@@ -16,7 +16,7 @@ from fairseq.models import (
     register_model,
 )
 
-from ..checkpoints import TRANSLATION_TASKS, Checkpoint, plain
+from ..checkpoints import Checkpoint, plain
 from ..errors import BadInput
 
 NAME = "dual_translation"
@@ -136,10 +136,8 @@ class Architecture:
         checkpoint = Checkpoint(path, f"--{role}-checkpoint")
         if checkpoint.pair:
             checkpoint = checkpoint.direction(direction)
-        elif checkpoint.task_name not in TRANSLATION_TASKS:
-            raise BadInput(
-                f"{checkpoint.name}: is a model of the task {checkpoint.task_name}; a translation model is wanted"
-            )
+        elif checkpoint.task_name == "language_modeling":
+            raise BadInput(f"{checkpoint.name}: is a language model; a translation model is wanted")
         found = f"{checkpoint.task.get('source_lang')}-{checkpoint.task.get('target_lang')}"
         if None not in (checkpoint.task.get("source_lang"), checkpoint.task.get("target_lang")) and found != direction:
             raise BadInput(
