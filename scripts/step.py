@@ -14,6 +14,7 @@ train_lm.sh, train_translation.sh and train_dsl.sh call it.
 import argparse
 import fcntl
 import hashlib
+import itertools
 import os
 import shlex
 import sys
@@ -27,6 +28,22 @@ from progress import StatusLine, bar, clock
 
 _LINES_OF_A_FAILURE = 30
 _SECONDS_FOR_A_LOCK = 30
+
+
+def without_overridden(command):
+    """Leaves out the flags, with their values, that a later one of the same name replaces.
+
+    >>> shlex.join(without_overridden(shlex.split("train data --lr 0.1 --cpu --betas '(0.9, 0.98)' --lr 0.2")))
+    "train data --cpu --betas '(0.9, 0.98)' --lr 0.2"
+    """
+    flags = [[]]  # each a flag and its values; the first, what stands before all flags
+    for word in command:
+        if word.startswith("-") and word[1:2] not in "0123456789.":
+            flags.append([])
+        flags[-1].append(word)
+    last = {words[0].split("=")[0]: number for number, words in enumerate(flags) if words}
+    kept = (words for number, words in enumerate(flags) if words and last[words[0].split("=")[0]] == number)
+    return list(itertools.chain.from_iterable(kept))
 
 
 def identity(command, save_dir):
@@ -84,8 +101,8 @@ class Progress:
     def __init__(self, name, command, status):
         self.name = name
         self.status = status
-        self.total = _last_value(command, "--max-update")
-        self.epochs = _last_value(command, "--max-epoch")
+        self.total = _number_given(command, "--max-update")
+        self.epochs = _number_given(command, "--max-epoch")
         self.start = None  # (seconds, updates) at the first line: the speed counts from here
 
     def read(self, line):
@@ -114,15 +131,12 @@ class Progress:
         self.status.update(f"{text}, ppl {statistics['ppl']:g}" if "ppl" in statistics else text)
 
 
-def _last_value(command, flag):
-    """The number given with `flag` in a command; the last one counts, as for fairseq. None if there is none."""
-    value = None
+def _number_given(command, flag):
+    """The number given with `flag` in a command; None if there is none."""
     for word, following in zip(command, [*command[1:], ""]):
-        if word == flag:
-            value = following
-        elif word.startswith(f"{flag}="):
-            value = word.split("=", 1)[1]
-    return float(value) if value is not None else None
+        if word == flag or word.startswith(f"{flag}="):
+            return float(word.partition("=")[2] or following)
+    return None
 
 
 def main():
@@ -130,7 +144,7 @@ def main():
     parser.add_argument("save_dir", metavar="SAVE_DIR", type=Path, help="folder of the checkpoints, the log and the notes of this step")
     parser.add_argument("command", metavar="-- COMMAND", nargs=argparse.REMAINDER, help="the command, its output in fairseq's JSON log format")
     args = parser.parse_args()
-    command = args.command[1:] if args.command[:1] == ["--"] else args.command
+    command = without_overridden(args.command[1:] if args.command[:1] == ["--"] else args.command)
     save_dir = args.save_dir
     save_dir.mkdir(parents=True, exist_ok=True)
     begun, done = save_dir / "begun.txt", save_dir / "done.txt"

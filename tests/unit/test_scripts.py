@@ -26,7 +26,7 @@ import step  # noqa: E402
 import trainlog  # noqa: E402
 
 
-@pytest.mark.parametrize("name", ["average_checkpoints", "evaluate", "parallel", "progress", "report", "trainlog"])
+@pytest.mark.parametrize("name", ["average_checkpoints", "evaluate", "parallel", "progress", "report", "step", "trainlog"])
 def test_examples_in_docstrings(name):
     results = doctest.testmod(importlib.import_module(name))
     assert results.attempted > 0
@@ -386,6 +386,14 @@ class TestParallel:
         done = subprocess.run([*self.SCRIPT, *words], capture_output=True, text=True)
         assert done.returncode == 7
         assert "kept" in done.stdout
+
+
+@pytest.mark.parametrize("flags", [["--max-update", "5", "--max-update", "9"], ["--max-update=5", "--max-update=9"]])
+def test_the_last_of_a_repeated_flag_counts(flags):
+    command = step.without_overridden(["train", "data", *flags, "--min-loss-scale", "-1", "--cpu"])
+    assert command[:2] == ["train", "data"] and command[-3:] == ["--min-loss-scale", "-1", "--cpu"]
+    assert "5" not in " ".join(command)
+    assert step.Progress("x", command, None).total == 9
 
 
 def test_difference_names_what_changed():
