@@ -83,9 +83,10 @@ class DSLCrossEntropyCriterion(FairseqCriterion):
         if self.gap_clip is not None and not self.gap_clip > 0:
             raise BadInput(f"--dsl-gap-clip {self.gap_clip}: a number above 0 is wanted")
         if any(self.lambdas) and self.task.marginals is None:
+            flag = "--dsl-lambda" if self.lambdas[0] else "--dsl-lambda-dual"
             raise BadInput(
-                f"--dsl-lambda {self.lambdas[0]}: the duality gap takes a language model of each language; "
-                "give --source-lm and --target-lm, or --dsl-lambda 0"
+                f"{flag} {numbers[flag]}: the duality gap takes a language model of each language; "
+                f"give --source-lm and --target-lm, or {flag} 0"
             )
 
     def set_num_updates(self, num_updates: int):
