@@ -194,7 +194,3 @@ def language_model(folder, symbols, arch="transformer_lm", flags=(), sentences=(
     model = tasks.setup_task(cfg.task).build_model(cfg.model)
     spread(model)
     return save_checkpoint(os.path.join(folder, "lm.pt"), cfg, model), model
-
-
-def copied(model, dtype=torch.float64):
-    return copy.deepcopy(model).to(dtype)
