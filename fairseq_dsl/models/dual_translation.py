@@ -124,11 +124,7 @@ class Architecture:
     def __init__(self, cfg: Dict[str, Any], flag: str, warm_start: Optional[Checkpoint] = None):
         self.cfg = cfg
         self.warm_start = warm_start
-        arch = cfg.get("_name") or cfg.get("arch")
-        if arch not in ARCH_MODEL_REGISTRY:
-            raise BadInput(f"{flag} {arch}: fairseq has no architecture of this name")
-        if not issubclass(ARCH_MODEL_REGISTRY[arch], FairseqEncoderDecoderModel):
-            raise BadInput(f"{flag} {arch}: is no encoder-decoder; a translation architecture is wanted")
+        check_architecture(cfg.get("_name") or cfg.get("arch"), flag)
 
     @classmethod
     def from_checkpoint(cls, path: str, role: str, direction: str, reverse: str) -> "Architecture":
@@ -149,8 +145,7 @@ class Architecture:
     @classmethod
     def from_flags(cls, arch: str, text: Optional[str], role: str, task_cfg) -> "Architecture":
         """From an architecture's name and its own ordinary flags, as ``fairseq-train`` would read them."""
-        if arch not in ARCH_MODEL_REGISTRY or arch == NAME:
-            raise BadInput(f"--{role}-arch {arch}: fairseq has no architecture of this name to train a direction with")
+        check_architecture(arch, f"--{role}-arch")
         flags = split_flags(text, role)
         refuse_foreign_flags(arch, flags, role)
         command = [task_cfg.data or "", "--task", "translation", "--arch", arch, "--criterion", "cross_entropy"]
@@ -196,6 +191,15 @@ def architectures(cfg, directions: Dict[str, Any]) -> Dict[str, Architecture]:
                 f"give --{role}-checkpoint FILE or --{role}-arch ARCHITECTURE"
             )
     return found
+
+
+def check_architecture(arch: Optional[str], flag: str) -> str:
+    """Return the name of an architecture that a direction can be translated with; refuse others."""
+    if arch not in ARCH_MODEL_REGISTRY:
+        raise BadInput(f"{flag} {arch}: fairseq has no architecture of this name")
+    if not issubclass(ARCH_MODEL_REGISTRY[arch], FairseqEncoderDecoderModel):
+        raise BadInput(f"{flag} {arch}: is no encoder-decoder; a translation architecture is wanted")
+    return arch
 
 
 def split_flags(text: Optional[str], role: str) -> List[str]:

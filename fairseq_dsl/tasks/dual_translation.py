@@ -1,5 +1,6 @@
 """The task: both directions of one data folder."""
 
+import argparse
 import copy
 import logging
 import os
@@ -24,7 +25,8 @@ from ..errors import BadInput
 from ..gradients import clip_and_log_gradients
 from ..marginals import SWAP_CHECK_PAIRS, Marginals, ScoreCache, Side, data_parallel_workers
 from ..models import DualTranslationModel
-from ..models.dual_translation import architectures
+from ..models.dual_translation import NAME as DUAL_TRANSLATION
+from ..models.dual_translation import architectures, check_architecture
 from ..objectives import score_targets
 
 logger = logging.getLogger(__name__)
@@ -90,6 +92,21 @@ class DualTranslationTask(TranslationTask):
         self.criterion = None
         self.marginals: Optional[Marginals] = None
         self._scores: Dict[Tuple[str, int], Dict[str, np.ndarray]] = {}  # by split and shard
+
+    @classmethod
+    def add_args(cls, parser):
+        super().add_args(parser)
+
+        def architecture(name):
+            # Here, because fairseq fails on a language model's configuration before it sets up the task.
+            try:
+                return name if name == DUAL_TRANSLATION else check_architecture(name, "--arch")
+            except BadInput as error:
+                raise argparse.ArgumentTypeError(str(error)) from error
+
+        for action in parser._actions:
+            if action.dest == "arch":
+                action.type = architecture
 
     @classmethod
     def setup_task(cls, cfg: DualTranslationTaskConfig, **kwargs):
