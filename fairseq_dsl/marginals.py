@@ -7,7 +7,7 @@ import argparse
 import hashlib
 import logging
 import os
-import tempfile
+import uuid
 from dataclasses import dataclass
 from typing import Callable, Dict, List, Optional, Tuple
 
@@ -143,17 +143,17 @@ class ScoreCache:
         return None
 
     def write(self, key: str, scores: np.ndarray):
-        beside = None
+        # A name of its own for each process, then one rename: two at once do not disturb each other. Not of `tempfile`,
+        # whose files nobody else may read: a folder is shared by those who train on its data.
+        beside = f"{self._path(key)}.{uuid.uuid4().hex}.tmp"
         try:
             os.makedirs(self.folder, exist_ok=True)
-            # A name of its own for each process, then one rename: two at once do not disturb each other.
-            with tempfile.NamedTemporaryFile(dir=self.folder, suffix=".tmp", delete=False) as file:
-                beside = file.name
+            with open(beside, "xb") as file:
                 np.savez(file, key=np.array(key), scores=scores)
             os.replace(beside, self._path(key))
         except OSError as error:
             logger.warning(f"--marginal-cache {self.folder}: cannot be written ({error}); the scores are not stored")
-            if beside and os.path.exists(beside):
+            if os.path.exists(beside):
                 os.remove(beside)
 
 
