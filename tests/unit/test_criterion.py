@@ -200,6 +200,22 @@ def test_the_gap_is_of_the_unsmoothed_models(pairs):
         assert logged[0][key] == logged[1][key], key
 
 
+def test_unlearnt_pairs_are_counted_at_the_weights_of_this_update(pairs):
+    made = pairs("transformer")
+    gaps = np.abs(sentence_by_sentence(made, range(SIZE), (0, 0))[2])
+    settings = dict(dsl_lambda=0.03, dsl_start_update=10, dsl_ramp_updates=2, label_smoothing=0.1)
+    criterion = tiny.criterion(made, **settings)
+    found = []
+    for update, weight in ((0, 0.0), (10, 0.015), (11, 0.03)):
+        criterion.set_num_updates(update)
+        found.append(criterion(made.model, tiny.batch(made.data))[2]["unlearnt"].item())
+        assert found[-1] == sum(gap * 2 * weight > 0.9 for gap in gaps)
+    assert 0 == found[0] < found[1] < found[2]
+    clipped = tiny.criterion(made, dsl_gap_clip=10.0, **settings)
+    clipped.set_num_updates(11)
+    assert clipped(made.model, tiny.batch(made.data))[2]["unlearnt"] == 0
+
+
 def test_the_same_keys_are_logged_always(pairs):
     """With two workers, fairseq adds up the numbers of all by the keys of the first."""
     made = pairs("transformer")

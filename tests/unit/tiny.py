@@ -180,8 +180,13 @@ def translation_model(folder, path, arch="transformer", source="de", target="en"
     return save_checkpoint(path, cfg, model), model
 
 
-def language_model(folder, symbols, arch="transformer_lm", flags=(), sentences=(), seed=0, break_mode="eos"):
-    """An untrained language model's checkpoint in a data folder of its own, and the model."""
+def language_model(folder, symbols, arch="transformer_lm", flags=(), sentences=(), seed=0, changed=None, expects=None):
+    """An untrained language model's checkpoint in a data folder of its own, and the model.
+
+    Args:
+        changed: values of the task's configuration that the checkpoint stores in place of the true ones.
+        expects: the words that the model finds likely, for architectures whose last layer has a bias.
+    """
     os.makedirs(folder, exist_ok=True)
     symbols.save(os.path.join(folder, "dict.txt"))
     for split in ("train", "valid"):
@@ -189,8 +194,13 @@ def language_model(folder, symbols, arch="transformer_lm", flags=(), sentences=(
     torch.manual_seed(seed)
     cfg = configure(
         folder, "--task", "language_modeling", "--arch", arch, "--criterion", "cross_entropy",
-        "--sample-break-mode", break_mode, "--tokens-per-sample", 16, *FLAGS[arch].split(), *flags,
+        "--sample-break-mode", "eos", "--tokens-per-sample", 16, *FLAGS[arch].split(), *flags,
     )  # fmt: skip
     model = tasks.setup_task(cfg.task).build_model(cfg.model)
     spread(model)
+    if expects is not None:
+        with torch.no_grad():
+            model.decoder.fc_out.bias[[symbols.index(word) for word in expects]] += 5
+    for name, value in (changed or {}).items():
+        cfg.task[name] = value
     return save_checkpoint(os.path.join(folder, "lm.pt"), cfg, model), model

@@ -1,0 +1,431 @@
+"""Language models as marginals: their scores, what they refuse, and the cache that keeps the scores."""
+
+import math
+import multiprocessing
+import os
+import shutil
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from fairseq.tasks.language_modeling import LanguageModelingTask
+from fairseq_cli.eval_lm import eval_lm
+
+from fairseq_dsl import marginals
+from fairseq_dsl.errors import BadInput
+from fairseq_dsl.marginals import LanguageModel, Marginals, ScoreCache, Side
+
+CPU = torch.device("cpu")
+GERMAN, ENGLISH = (tiny.dictionary(tiny.WORDS[language]) for language in ("de", "en"))
+SENTENCES = [source for source, _ in tiny.PAIRS]
+
+
+def load(path, symbols=GERMAN):
+    return LanguageModel(path, "--source-lm", "de", symbols, CPU)
+
+
+class TestScores:
+    @pytest.fixture(
+        scope="class",
+        params=[
+            ("transformer_lm", ()),
+            ("lstm_lm", ()),
+            ("transformer_lm", ("--criterion", "adaptive_loss", "--adaptive-softmax-cutoff", "5,9")),
+            ("lstm_lm", ("--criterion", "adaptive_loss", "--adaptive-softmax-cutoff", "5,9")),
+            ("transformer_lm", ("--share-decoder-input-output-embed", "--decoder-learned-pos")),
+        ],
+        ids=lambda param: "-".join((param[0], *param[1][-2:])),
+    )
+    def scored(self, request, tmp_path_factory):
+        """An architecture's checkpoint, and the same model in fairseq's own task."""
+        arch, flags = request.param
+        folder = str(tmp_path_factory.mktemp("lm"))
+        path, model = tiny.language_model(folder, GERMAN, arch, flags, SENTENCES)
+        cfg = tiny.configure(folder, "--task", "language_modeling", "--arch", "transformer_lm", "--sample-break-mode", "eos")
+        task = LanguageModelingTask.setup_task(cfg.task)
+        task.load_dataset("train")
+        return load(path), model.eval(), task
+
+    def test_equal_fairseq_eval_lm_for_each_sentence(self, scored):
+        model, stock, task = scored
+        data = task.dataset("train")
+        assert len(data) == len(SENTENCES)
+        scores = model.score([tiny.encode(sentence, GERMAN) for sentence in SENTENCES])
+        assert scores.dtype == np.float64
+        for i, sentence in enumerate(SENTENCES):
+            bits = eval_lm([stock], GERMAN, [data.collater([data[i]])], target_dictionary=GERMAN)["loss"]
+            assert -scores[i] / (len(sentence) + 1) == pytest.approx(float(bits) * math.log(2), abs=1e-4)
+
+    def test_do_not_depend_on_batch_mates(self, scored):
+        model = scored[0]
+        encoded = [tiny.encode(sentence, GERMAN) for sentence in SENTENCES]
+        alone = np.concatenate([model.score([sentence]) for sentence in encoded])
+        np.testing.assert_allclose(model.score(encoded), alone, atol=1e-4)
+        np.testing.assert_allclose(model.score(encoded[::-1])[::-1], alone, atol=1e-4)
+
+    def test_are_of_a_distribution(self, scored):
+        """All sentences of no or one word, and what goes on: their probabilities add up to at most 1."""
+        model = scored[0]
+        short = [torch.tensor([2])] + [torch.tensor([word, 2]) for word in range(len(GERMAN)) if word not in (GERMAN.pad(), 2)]
+        total = np.exp(model.score(short)).sum()
+        assert 0 < total < 1
+
+
+def test_the_model_is_frozen(tmp_path):
+    path, _ = tiny.language_model(tmp_path, GERMAN, flags=["--dropout", "0.5"])
+    model = load(path)
+    assert not model.model.training and not any(p.requires_grad for p in model.model.parameters())
+    sentences = [tiny.encode(SENTENCES[0], GERMAN)]
+    assert model.score(sentences) == model.score(sentences)
+    assert model.max_positions == 16
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        "changed, message",
+        [
+            ({"sample_break_mode": "none"}, "--sample-break-mode none.*--sample-break-mode eos"),
+            ({"sample_break_mode": "complete"}, "--sample-break-mode complete"),
+            ({"add_bos_token": True}, "--add-bos-token"),
+            ({"self_target": True}, "--self-target"),
+            ({"past_target": True}, "--past-target"),
+            ({"output_dictionary_size": 12}, "--output-dictionary-size 12"),
+        ],
+    )
+    def test_a_model_of_something_else_is_refused_by_its_flag(self, tmp_path, changed, message):
+        path, _ = tiny.language_model(tmp_path, GERMAN, changed=changed)
+        with pytest.raises(BadInput, match=f"^--source-lm {path}: .*{message}"):
+            load(path)
+
+    def test_a_translation_model_is_refused(self, data, tmp_path):
+        path, _ = tiny.translation_model(data, tmp_path / "model.pt")
+        with pytest.raises(BadInput, match=f"--source-lm {path}: is a model of the task translation"):
+            load(path)
+
+    def test_a_missing_file_is_refused(self, tmp_path):
+        with pytest.raises(BadInput, match="--source-lm .*nowhere.pt: no such file"):
+            load(str(tmp_path / "nowhere.pt"))
+
+    @pytest.mark.parametrize("forget_dictionary", [False, True])
+    def test_a_vocabulary_of_another_size_is_refused(self, tmp_path, forget_dictionary):
+        path, _ = tiny.language_model(tmp_path, ENGLISH, sentences=[["v0"]])
+        if forget_dictionary:
+            os.remove(tmp_path / "dict.txt")
+        with pytest.raises(BadInput, match=f"vocabulary of {len(ENGLISH)} symbols, the de dictionary .* has {len(GERMAN)}"):
+            load(path)
+
+    def test_a_vocabulary_in_another_order_is_refused_by_its_first_differing_symbol(self, tmp_path):
+        other = tiny.dictionary([])
+        for word in GERMAN.symbols[4:7] + GERMAN.symbols[4:][:2:-1]:
+            other.add_symbol(word)
+        assert sorted(other.symbols) == sorted(GERMAN.symbols)
+        path, _ = tiny.language_model(tmp_path, other)
+        with pytest.raises(BadInput, match=f"symbol 7 is {other[7]!r} there and {GERMAN[7]!r} in the de dictionary"):
+            load(path)
+
+    def test_a_longer_vocabulary_of_an_adaptive_model_is_refused(self, tmp_path):
+        """Its embeddings may not tell their number of rows."""
+        longer = tiny.dictionary(tiny.WORDS["de"])
+        longer.add_symbol("more")
+        path, _ = tiny.language_model(tmp_path, longer)
+        state = torch.load(path)
+        state["model"]["decoder.embedding.weight"] = state["model"].pop("decoder.embed_tokens.weight")
+        torch.save(state, path)
+        with pytest.raises(BadInput, match=f"symbol {len(GERMAN)} is 'more' there and None"):
+            load(path)
+
+    def test_parameters_of_another_architecture_are_refused(self, tmp_path):
+        path, _ = tiny.language_model(tmp_path, GERMAN)
+        state = torch.load(path)
+        del state["model"]["decoder.layers.0.fc1.weight"]
+        torch.save(state, path)
+        with pytest.raises(BadInput, match=f"--source-lm {path}: its parameters do not fit its architecture"):
+            load(path)
+
+
+class TestCache:
+    KEY, SCORES = "a" * 64, np.array([-1.5, -np.pi, np.nan])
+
+    @pytest.fixture
+    def cache(self, tmp_path):
+        return ScoreCache(str(tmp_path / "cache"))
+
+    def file(self, cache):
+        (name,) = os.listdir(cache.folder)
+        return os.path.join(cache.folder, name)
+
+    def test_gives_back_what_was_stored(self, cache):
+        assert cache.read(self.KEY, 3) is None
+        cache.write(self.KEY, self.SCORES)
+        np.testing.assert_array_equal(cache.read(self.KEY, 3), self.SCORES)
+        assert cache.read(self.KEY, 3).dtype == np.float64
+
+    def test_can_be_read_by_whoever_may_read_the_folder(self, cache):
+        before = os.umask(0o022)
+        try:
+            cache.write(self.KEY, self.SCORES)
+        finally:
+            os.umask(before)
+        assert os.stat(self.file(cache)).st_mode & 0o777 == 0o644
+
+    def test_a_file_cut_anywhere_is_as_none(self, cache, caplog):
+        cache.write(self.KEY, self.SCORES)
+        path = self.file(cache)
+        with open(path, "rb") as file:
+            whole = file.read()
+        for length in range(0, len(whole), 9):
+            with open(path, "wb") as file:
+                file.write(whole[:length])
+            caplog.clear()
+            assert cache.read(self.KEY, 3) is None, length
+            assert f"marginal cache: {path}" in caplog.text
+
+    def test_a_file_with_a_changed_byte_never_gives_other_scores(self, cache):
+        cache.write(self.KEY, self.SCORES)
+        path = self.file(cache)
+        with open(path, "rb") as file:
+            whole = file.read()
+        refused = 0
+        for i in range(0, len(whole), 3):
+            with open(path, "wb") as file:
+                file.write(whole[:i] + bytes([whole[i] ^ 0x41]) + whole[i + 1 :])
+            found = cache.read(self.KEY, 3)
+            refused += found is None
+            assert found is None or np.array_equal(found, self.SCORES, equal_nan=True), i
+        assert refused > len(whole) / 6
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            dict(key=np.array("a" * 32 + "b" * 32), scores=SCORES),  # the same file name, of other content
+            dict(key=np.array(KEY), scores=SCORES[:2]),
+            dict(key=np.array(KEY), scores=SCORES[:, None]),
+            dict(key=np.array(KEY), scores=SCORES.astype(np.float32)),
+            dict(scores=SCORES),
+            dict(key=np.array(KEY)),
+            dict(key=np.array(KEY), scores=np.array([None, 1, "x"], dtype=object)),  # a pickle
+            b"",
+            b"key scores\n",
+            "folder",
+        ],
+        ids=str,
+    )
+    def test_a_foreign_file_is_as_none(self, cache, content):
+        path = cache._path(self.KEY)
+        os.makedirs(cache.folder)
+        if content == "folder":
+            os.makedirs(path)
+        elif isinstance(content, bytes):
+            with open(path, "wb") as file:
+                file.write(content)
+        else:
+            np.savez(path, **content)
+        assert cache.read(self.KEY, 3) is None
+        cache.write(self.KEY, self.SCORES)
+        if content != "folder":
+            np.testing.assert_array_equal(cache.read(self.KEY, 3), self.SCORES)
+        assert len(os.listdir(cache.folder)) == 1
+
+    def test_a_folder_that_cannot_be_made_stores_nothing(self, tmp_path, caplog):
+        (tmp_path / "file").write_text("")
+        cache = ScoreCache(str(tmp_path / "file" / "cache"))  # where nobody can write, not even root
+        cache.write(self.KEY, self.SCORES)
+        assert f"--marginal-cache {cache.folder}: cannot be written" in caplog.text
+        assert cache.read(self.KEY, 3) is None
+
+    @pytest.mark.parametrize("function", ["os.replace", "numpy.savez"])
+    def test_a_failed_write_leaves_nothing_behind(self, cache, caplog, monkeypatch, function):
+        def fail(*args, **kwargs):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(function, fail)
+        cache.write(self.KEY, self.SCORES)
+        assert "No space left on device" in caplog.text
+        assert os.listdir(cache.folder) == []
+
+    def test_two_processes_at_once_do_not_disturb_each_other(self, cache):
+        context = multiprocessing.get_context("fork")
+        scores = np.random.RandomState(0).rand(20000)
+
+        def work(wrong):
+            for _ in range(40):
+                cache.write(self.KEY, scores)
+                found = cache.read(self.KEY, len(scores))
+                if found is None or not np.array_equal(found, scores):
+                    wrong.value += 1
+
+        wrong = context.Value("i", 0)
+        processes = [context.Process(target=work, args=(wrong,)) for _ in range(2)]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
+            assert process.exitcode == 0
+        assert wrong.value == 0
+        assert len(os.listdir(cache.folder)) == 1
+
+
+class TestCacheKey:
+    """Content counts, names and dates do not."""
+
+    @pytest.fixture
+    def files(self, tmp_path):
+        names = ("lm.pt", "train.bin", "train.idx")
+        for name in names:
+            (tmp_path / name).write_text(f"content of {name}")
+        return [str(tmp_path / name) for name in names]
+
+    def key(self, files, symbols=GERMAN, size=3, language="de"):
+        side = Side(language, [None] * size, np.zeros(size), list(files[1:]), np.arange(size))
+        return ScoreCache("").key(side, files[0], symbols)
+
+    @pytest.mark.parametrize("changed", range(3))
+    def test_changes_with_each_file(self, files, changed):
+        before = self.key(files)
+        with open(files[changed], "a") as file:
+            file.write(".")
+        assert self.key(files) != before
+
+    def test_changes_with_dictionary_and_size(self, files):
+        keys = {self.key(files), self.key(files, ENGLISH), self.key(files, size=4), self.key([files[0], files[2], files[1]])}
+        assert len(keys) == 4
+
+    def test_does_not_change_with_folder_name_or_date(self, files, tmp_path):
+        moved = [shutil.copy(path, tmp_path / f"moved-{i}") for i, path in enumerate(files)]
+        os.utime(moved[0], (0, 0))
+        assert self.key(moved) == self.key(files)
+
+
+class TestMarginals:
+    @pytest.fixture
+    def corpus(self, tmp_path):
+        """Language models of both languages, over one dictionary, each of which finds its own words likely."""
+        words = tiny.WORDS["de"] + tiny.WORDS["en"]
+        symbols = tiny.dictionary(words)
+        self.symbols = symbols
+        self.folder = tmp_path
+        self.paths = {
+            language: tiny.language_model(
+                tmp_path / language, symbols, "lstm_lm", seed=i, expects=tiny.WORDS[language], flags=["--dropout", "0"]
+            )[0]
+            for i, language in enumerate(("de", "en"))
+        }
+        for language, sentences in zip(("de", "en"), zip(*tiny.PAIRS)):
+            tiny.write_sentences(tmp_path / f"train.{language}", sentences, symbols)
+        return self
+
+    def side(self, language, wanted=None, pairs=tiny.PAIRS):
+        sentences = [tiny.encode(pair[language == "en"], self.symbols) for pair in pairs]
+        sizes = np.array([len(sentence) for sentence in sentences])
+        files = [str(self.folder / f"train.{language}.{ending}") for ending in ("bin", "idx")]
+        wanted = np.arange(len(pairs)) if wanted is None else np.array(wanted)
+        return Side(language, sentences, sizes, files, wanted)
+
+    def marginals(self, paths=None, dictionaries=None):
+        return Marginals(
+            paths=paths or self.paths,
+            flags={"de": "--source-lm", "en": "--target-lm"},
+            dictionaries=dictionaries or {"de": self.symbols, "en": self.symbols},
+            cache=ScoreCache(str(self.folder / "cache")),
+            device=CPU,
+            progress=lambda batches, label: batches,
+        )
+
+    def scores(self, **changes):
+        return self.marginals(**changes).scores(self.side("de"), self.side("en"))
+
+    def test_each_side_is_scored_by_the_model_of_its_language(self, corpus):
+        found = corpus.scores()
+        for name, language in (("source", "de"), ("target", "en")):
+            model = LanguageModel(corpus.paths[language], "--lm", language, corpus.symbols, CPU)
+            np.testing.assert_allclose(found[name], model.score(corpus.side(language).sentences), atol=1e-4)
+        reverse = corpus.marginals().scores(corpus.side("en"), corpus.side("de"))  # -s en -t de
+        np.testing.assert_array_equal(reverse["source"], found["target"])
+        np.testing.assert_array_equal(reverse["target"], found["source"])
+
+    def test_small_batches_give_the_same_scores_in_the_same_order(self, corpus, monkeypatch):
+        whole = corpus.scores()
+        shutil.rmtree(corpus.folder / "cache")
+        monkeypatch.setattr(marginals, "MAX_TOKENS", 11)
+        parts = corpus.scores()
+        for name in whole:
+            np.testing.assert_allclose(parts[name], whole[name], atol=1e-4)
+
+    def test_a_second_start_loads_no_language_model(self, corpus, monkeypatch):
+        first = corpus.scores()
+        monkeypatch.setattr(marginals, "LanguageModel", None)
+        second = corpus.scores()
+        for name in first:
+            np.testing.assert_array_equal(first[name], second[name])
+
+    def test_a_changed_language_model_scores_again(self, corpus):
+        first = corpus.scores()
+        expects = tiny.WORDS["de"][:3]
+        tiny.language_model(corpus.folder / "de", corpus.symbols, "lstm_lm", seed=7, expects=expects, flags=["--dropout", "0"])
+        second = corpus.scores()
+        assert np.abs(first["source"] - second["source"]).min() > 1e-3
+        np.testing.assert_array_equal(first["target"], second["target"])
+
+    def test_changed_data_are_scored_again(self, corpus):
+        corpus.scores()
+        pairs = tiny.random_pairs(len(tiny.PAIRS), seed=8)
+        for language, sentences in zip(("de", "en"), zip(*pairs)):
+            tiny.write_sentences(corpus.folder / f"train.{language}", sentences, corpus.symbols)
+        found = corpus.marginals().scores(corpus.side("de", pairs=pairs), corpus.side("en", pairs=pairs))
+        shutil.rmtree(corpus.folder / "cache")
+        fresh = corpus.marginals().scores(corpus.side("de", pairs=pairs), corpus.side("en", pairs=pairs))
+        np.testing.assert_array_equal(found["source"], fresh["source"])
+
+    def test_a_damaged_cache_is_made_anew(self, corpus):
+        first = corpus.scores()
+        for name in os.listdir(corpus.folder / "cache"):
+            with open(corpus.folder / "cache" / name, "r+b") as file:
+                file.truncate(200)
+        second = corpus.scores()
+        for name in first:
+            np.testing.assert_array_equal(first[name], second[name])
+
+    LONG = tiny.PAIRS[:4] + [(["w1"] * 20, ["v1"]), (["w2"], ["v2"] * 3)]
+
+    def test_a_sentence_that_is_too_long_for_its_model_has_no_score(self, corpus):
+        for _ in range(2):  # fresh, then from the cache
+            found = corpus.marginals().scores(
+                corpus.side("de", [0, 1, 2, 3, 5], self.LONG), corpus.side("en", [0, 1, 2, 3, 5], self.LONG)
+            )
+            assert np.isnan(found["source"]).tolist() == [False] * 4 + [True, False]
+            assert not np.isnan(found["target"]).any()
+
+    def test_it_is_refused_where_it_is_wanted(self, corpus):
+        for _ in range(2):
+            with pytest.raises(BadInput, match="--source-lm .*lm.pt: 1 de sentences .* of 21 tokens; .*--tokens-per-sample 21"):
+                corpus.marginals().scores(corpus.side("de", pairs=self.LONG), corpus.side("en", pairs=self.LONG))
+
+    @pytest.mark.parametrize("forget_dictionaries", [False, True])
+    def test_swapped_models_are_refused(self, corpus, forget_dictionaries):
+        if forget_dictionaries:
+            for language in ("de", "en"):
+                os.remove(corpus.folder / language / "dict.txt")
+        swapped = {"de": corpus.paths["en"], "en": corpus.paths["de"]}
+        with pytest.raises(BadInput, match="--source-lm .*en/lm.pt and --target-lm .*de/lm.pt look swapped"):
+            corpus.scores(paths=swapped)
+        assert not os.path.exists(corpus.folder / "cache")
+        corpus.scores()
+
+    def test_swapped_models_of_two_dictionaries_of_one_size_are_refused_by_likelihood(self, corpus):
+        """Where their own dictionaries are gone, nothing else shows it."""
+        other = tiny.dictionary([])
+        for word in corpus.symbols.symbols[:3:-1]:
+            other.add_symbol(word)
+        for language in ("de", "en"):
+            os.remove(corpus.folder / language / "dict.txt")
+        dictionaries = {"de": corpus.symbols, "en": other}
+        assert len(other) == len(corpus.symbols) and other.symbols != corpus.symbols.symbols
+        swapped = {"de": corpus.paths["en"], "en": corpus.paths["de"]}
+        with pytest.raises(BadInput, match="look swapped"):
+            corpus.scores(paths=swapped, dictionaries=dictionaries)
+
+    @pytest.mark.parametrize("language, flag", [("de", "--source-lm"), ("en", "--target-lm")])
+    def test_a_missing_file_is_refused_at_once_by_its_flag(self, corpus, language, flag):
+        with pytest.raises(BadInput, match=f"{flag} .*nowhere.pt: no such file"):
+            corpus.marginals(paths={**corpus.paths, language: "nowhere.pt"})
