@@ -2,6 +2,7 @@
 
 import argparse
 import gzip
+import http.server
 import importlib.util
 import json
 import os
@@ -9,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import unicodedata
 import zipfile
@@ -31,6 +33,7 @@ def load(path):
 
 toy = load(RECIPES / "toy" / "prepare.py")  # puts the recipes' folder on the path
 homeassistant = load(RECIPES / "homeassistant" / "prepare.py")
+multi30k = load(RECIPES / "multi30k" / "prepare.py")
 import binarize  # noqa: E402
 
 
@@ -130,6 +133,34 @@ def test_failed_download_names_the_way_round_it(tmp_path):
     assert not list(tmp_path.glob("data-bin/download/multi30k/*"))
 
 
+@pytest.mark.parametrize("announced, whole", [(4, True), (5, False)])
+def test_a_download_is_complete_or_not_there(tmp_path, monkeypatch, announced, whole):
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(announced))
+            self.end_headers()
+            self.wfile.write(b"text")
+
+        def log_message(self, *arguments):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(multi30k, "URL", f"http://127.0.0.1:{server.server_port}/")
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        if whole:
+            multi30k.download("train.de.gz", tmp_path)
+            assert (tmp_path / "train.de.gz").read_bytes() == b"text"
+        else:
+            with pytest.raises(binarize.RecipeError, match="--raw DIR"):
+                multi30k.download("train.de.gz", tmp_path)
+            assert not (tmp_path / "train.de.gz").exists()
+        server.shutdown()
+    if whole:
+        multi30k.download("train.de.gz", tmp_path)  # what is there is not fetched again: the server is gone
+
+
 def test_another_wheel_is_refused(tmp_path):
     (tmp_path / homeassistant.WHEEL).write_bytes(b"something else")
     done = recipe("homeassistant", "--raw", ".", cwd=tmp_path)
@@ -160,7 +191,8 @@ def test_hold_out_keeps_sentences_apart():
     for one, other in (("train", "valid"), ("train", "test"), ("valid", "test")):
         for side in (0, 1):
             assert not {pair[side].casefold() for pair in splits[one]} & {pair[side].casefold() for pair in splits[other]}
-    again = binarize.hold_out(reversed(pairs), 10, key=str.casefold)
+    # Every pair a new object, in another order: only its text may matter.
+    again = binarize.hold_out([tuple("\t".join(pair).split("\t")) for pair in reversed(pairs)], 10, key=str.casefold)
     assert again["test"] == splits["test"] and again["valid"] == splits["valid"]
 
 
@@ -169,13 +201,16 @@ def test_hold_out_keeps_sentences_apart():
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """The local recipe, run once for real on Korean-English text with decomposed and invisible characters."""
+    """The local recipe, run once for real on Korean-English text with decomposed and invisible characters.
+
+    It is far too small for the default --vocab-size.
+    """
     folder = tmp_path_factory.mktemp("recipes")
     korean = ["집에 갑니다.", "개가 크게 짖습니다.", "새가 노래합니다.", "고양이가 잠을 잡니다.", "이것은 집입니다."]
     for split, repeat in (("training", 20), ("dev", 1), ("test", 1)):
         write(folder / "raw" / f"{split}.ko", [unicodedata.normalize("NFD", line) for line in korean] * repeat)
         write(folder / "raw" / f"{split}.en", [line.replace(" ", "\u00a0 ") + "…" for line in EN] * repeat)
-    done = recipe("local", "-s", "ko", "-t", "en", "--raw", "raw", "--out", "data/x", "--vocab-size", "200", cwd=folder)
+    done = recipe("local", "-s", "ko", "-t", "en", "--raw", "raw", "--out", "data/x", cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder, done.stdout
 
