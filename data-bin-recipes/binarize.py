@@ -260,9 +260,8 @@ def _fairseq_preprocess(program: str, arguments: Sequence[str], folder: Path, sh
         raise RecipeError(f"fairseq-preprocess ended with exit code {done.returncode}:\n{last_lines}")
 
 
-def _binarize(name: str, langs: Sequence[str], folder: Path, shown_folder: Path, joint: bool, workers: int) -> None:
-    program = _find_fairseq_preprocess()
-
+def _binarize(program: str, name: str, langs: Sequence[str], folder: Path, shown_folder: Path, joint: bool,
+              workers: int) -> None:  # fmt: skip
     def preprocess(destination: str, suffix: str, *arguments: str) -> None:
         for split in SPLITS:
             arguments += (f"--{split}pref", f"{name}-text/spm/{split}{suffix}")
@@ -350,6 +349,7 @@ def _build(staging: Path, names: Sequence[str], langs: Tuple[str, str],
            make_splits: Callable[[], Mapping[str, Iterable[Pair]]], args: argparse.Namespace,
            stamp: Dict[str, object]) -> None:  # fmt: skip
     """Make the four folders, complete and stamped, inside `staging`."""
+    program = _find_fairseq_preprocess()  # what is not installed is said before the work, not after
     text, translation = staging / names[0], staging / names[-1]
     (text / "spm").mkdir(parents=True)
     sizes = _write_text(make_splits(), langs, text)
@@ -365,7 +365,7 @@ def _build(staging: Path, names: Sequence[str], langs: Tuple[str, str],
                              args.vocab_size, args.character_coverage, args.out.parent)  # fmt: skip
         for lang, split in itertools.product(group, SPLITS):
             _encode(text / model, text / f"{split}.{lang}", text / "spm" / f"{split}.{lang}")
-    _binarize(translation.name, langs, staging, args.out.parent, not args.separate, args.workers)
+    _binarize(program, translation.name, langs, staging, args.out.parent, not args.separate, args.workers)
     for model in groups:
         shutil.copyfile(text / model, translation / model)
     for name in names:

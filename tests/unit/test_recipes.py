@@ -127,6 +127,13 @@ def test_a_folder_that_no_recipe_made_is_not_overwritten(raw, tmp_path):
     assert (tmp_path / "precious" / "thesis.txt").read_text() == "mine\n"
 
 
+def test_a_missing_fairseq_is_said_before_the_work(raw, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(binarize.RecipeError, match="fairseq-preprocess stands neither beside /nowhere/python nor on PATH"):
+        binarize.prepare(options(tmp_path / "x"), ("de", "en"), [], lambda: pytest.fail("the text was read"))
+
+
 def test_failed_download_names_the_way_round_it(tmp_path):
     done = recipe("multi30k", cwd=tmp_path, https_proxy="http://127.0.0.1:9", HTTPS_PROXY="http://127.0.0.1:9")
     assert done.returncode == 1 and "--raw DIR" in done.stderr and "train.de.gz" in done.stderr
