@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from enum import Enum
 from typing import Any, Dict, Iterable, Optional, Tuple
 
 import torch
@@ -21,13 +22,21 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items() if is_plain(item)}
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [plain(item) for item in value if is_plain(item)]
+    if isinstance(value, Enum):
+        return value.name  # as `enum_to_str` does
+    for kind in SIMPLE:  # not of a subclass, such as numpy's float64
+        if isinstance(value, kind):
+            return kind(value)
     return value
+
+
+SIMPLE = (bool, int, float, str)
 
 
 def is_plain(value: Any) -> bool:
     containers = (dict, list, tuple, argparse.Namespace, DictConfig, ListConfig)
-    return value is None or isinstance(value, (bool, int, float, str) + containers)
+    return value is None or isinstance(value, SIMPLE + containers + (Enum,))
 
 
 class Checkpoint:
@@ -155,7 +164,9 @@ def save_plain(checkpoint: Checkpoint, path: str):
     keep = {"data", "source_lang", "target_lang", "left_pad_source", "left_pad_target"}
     keep |= {"max_source_positions", "max_target_positions"}
     task = {"_name": "translation", **{key: value for key, value in checkpoint.task.items() if key in keep}}
-    cfg = {key: plain(value) for key, value in checkpoint.full_cfg.items() if key not in ("model", "task", "criterion")}
+    # by key: omegaconf 2.0's items() fails on the namespace that is the model's
+    full_cfg = checkpoint.full_cfg
+    cfg = {key: plain(full_cfg[key]) for key in full_cfg if key not in ("model", "task", "criterion")}
     cfg.update(model=model_cfg, task=task, criterion={"_name": "cross_entropy", "sentence_avg": False})
     cfg["common"] = dict(cfg.get("common") or {}, user_dir=None)
     state = {

@@ -212,7 +212,11 @@ class DSLCrossEntropyCriterion(FairseqCriterion):
             # without language models the gap is not known, which is not 0
             metrics.log_scalar(name, total(key) / scored if scored else math.nan, scored, round=3)
         metrics.log_scalar("unlearnt", total("unlearnt") / (scored or 1), scored, round=4)
-        metrics.log_scalar("duality_share", total("regularizer") / (loss or 1), sample_size, round=4)
+        # of the sums over all batches: a mean of the batches' shares would depend on how they are cut
+        metrics.log_scalar("_regularizer", total("regularizer") / (sample_size or 1) / math.log(2), sample_size)
+        metrics.log_derived(
+            "duality_share", lambda meters: round(float(meters["_regularizer"].avg / (meters["loss"].avg or 1)), 4)
+        )
 
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:

@@ -20,6 +20,8 @@ from ..checkpoints import Checkpoint, plain
 from ..errors import BadInput
 
 NAME = "dual_translation"
+TASK_FLAGS = ("source_lang", "target_lang", "max_source_positions", "max_target_positions")
+"""Flags of the task that architectures without a dataclass read from their own configuration."""
 
 
 @dataclass
@@ -149,12 +151,14 @@ class Architecture:
         flags = split_flags(text, role)
         refuse_foreign_flags(arch, flags, role)
         command = [task_cfg.data or "", "--task", "translation", "--arch", arch, "--criterion", "cross_entropy"]
+        for name in TASK_FLAGS:  # given, as a transformer takes its own default where they are not
+            command += [f"--{name.replace('_', '-')}", str(getattr(task_cfg, name))]
         parsed = options.parse_args_and_arch(options.get_training_parser(), command + flags)
-        return cls(plain(convert_namespace_to_omegaconf(parsed).model), f"--{role}-arch").fitted(task_cfg)
+        return cls(plain(convert_namespace_to_omegaconf(parsed).model), f"--{role}-arch")
 
     def fitted(self, task_cfg) -> "Architecture":
         """For architectures that read the task's flags from their own configuration: those of this direction."""
-        for name in ("source_lang", "target_lang", "max_source_positions", "max_target_positions"):
+        for name in TASK_FLAGS:
             if name in self.cfg:
                 self.cfg[name] = getattr(task_cfg, name)
         return self

@@ -166,7 +166,11 @@ class DualTranslationTask(TranslationTask):
                 ("decoder.embed_tokens.weight", task.target_dictionary, target),
             ):
                 start.check_vocabulary(dictionary, rows, language, f"dict.{language}.txt")
-        model = task.build_model(build_config(architecture.cfg), from_checkpoint=start is not None)
+        config = build_config(architecture.cfg)
+        model = task.build_model(config, from_checkpoint=start is not None)
+        # Stored with what the model's own `build_model` wrote there, as fairseq does: its release 0.12.2 wants to find
+        # a transformer's max_source_positions in an exported checkpoint.
+        architecture.cfg = plain(config)
         if start is not None:
             try:
                 model.load_state_dict(start.parameters, strict=True)
