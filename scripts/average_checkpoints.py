@@ -4,9 +4,8 @@
     scripts/average_checkpoints.py --inputs run/checkpoint3.pt run/checkpoint4.pt --output run/average.pt
     scripts/average_checkpoints.py --inputs run --num-epoch-checkpoints 5 --output run/average.pt
 
-The options are those of fairseq's own script, which its wheels lack. All but the parameters comes from the last checkpoint;
-the optimizer's state is left out, since it belongs to none of the averaged models.
-"""
+The options are those of fairseq's own script, which its wheels lack. All but the parameters comes from the last
+checkpoint; the optimizer's state is left out, since it belongs to none of the averaged models. """
 
 import argparse
 import re
@@ -22,6 +21,7 @@ from fairseq_dsl import compat  # noqa: E402, F401  (loads safely what fairseq's
 from fairseq_dsl.checkpoints import write_atomically  # noqa: E402
 from fairseq_dsl.errors import BadInput  # noqa: E402
 from fairseq import checkpoint_utils  # noqa: E402
+from omegaconf import OmegaConf  # noqa: E402
 
 # fairseq's file names, and the number in them that counts.
 EPOCH = re.compile(r"checkpoint(\d+)\.pt")  # checkpoint12.pt
@@ -72,6 +72,10 @@ def average_files(paths):
     models = (checkpoint_utils.load_checkpoint_to_cpu(str(path))["model"] for path in others)
     state["model"] = average(chain(models, [state["model"]]))
     state.pop("last_optimizer_state", None)
+    if (
+        state.get("cfg") is not None
+    ):  # loaded as omegaconf's classes, which a safe torch.load refuses; stored without them
+        state["cfg"] = OmegaConf.to_container(state["cfg"], resolve=True, enum_to_str=True)
     return state
 
 

@@ -20,7 +20,9 @@ def die_with_parent():
 
 def start(command, **kwargs):
     """Starts `command`; its output and errors come, line by line, from the returned process' `stdout`."""
-    options = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace", bufsize=1)
+    options = dict(
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace", bufsize=1
+    )
     options.update(kwargs)
     return subprocess.Popen(command, preexec_fn=die_with_parent, **options)
 

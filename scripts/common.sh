@@ -5,7 +5,8 @@ usage() { sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$1"; }
 
 die() { echo "$(basename "$0"): $*" >&2; exit 2; }
 
-# PYTHON names the interpreter; without it the repository's .venv is taken (scripts/venv.sh makes it), then the one on PATH.
+# PYTHON names the interpreter; without it the repository's .venv is taken (scripts/venv.sh makes it), then the one on
+# PATH.
 scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 if [[ -z ${PYTHON:-} ]]; then
     PYTHON=python
@@ -15,7 +16,8 @@ PYTHON=$(command -v "$PYTHON") || die "PYTHON=$PYTHON is no command; name a Pyth
 # The fairseq-* commands of that interpreter come first, so that the printed commands are those a reader would type.
 PATH=$(dirname "$PYTHON"):$PATH
 
-# OpenMP threads of two trainers on few cores wait for each other: one thread each is many times faster for small models.
+# OpenMP threads of two trainers on few cores wait for each other: one thread each is many times faster for small
+# models.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 
 # train SAVE_DIR ARGUMENTS...: runs fairseq-train as a step that can be repeated (see step.py).

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # usage: scripts/demo.sh [--lang LANG] [--toy]
 #
-# Shows the whole chain at work, from nothing to two translation models and a report: installs the plugin in .venv, prepares
-# a corpus, trains two language models and two warm starts, then from the same warm start, for the same number of updates,
-# a control (--dsl-lambda 0) and dual supervised learning, translates the test set in both directions and compares the two.
-# It takes at most 20 minutes on two cores.
+# Shows the whole chain at work, from nothing to two translation models and a report: installs the plugin in .venv,
+# prepares a corpus, trains two language models and two warm starts, then from the same warm start, for the same
+# number of updates, a control (--dsl-lambda 0) and dual supervised learning, translates the test set in both
+# directions and compares the two. It takes at most 20 minutes on two cores.
 #
 #   --lang LANG  translate between LANG and English: de, ko, or another language of Home Assistant (default: de)
 #   --toy        a generated German-English corpus: no download, 3 minutes after the installation
@@ -93,7 +93,8 @@ step "6/7 translating the test set in both directions"
 
 step "7/7 report"
 note="This shows the chain at work. The models are small and were trained for minutes: gains need longer training."
-"$PYTHON" scripts/report.py --output "$run/report.md" --title "Dual supervised learning: $recipe, $lang-en" --note "$note" \
+"$PYTHON" scripts/report.py --output "$run/report.md" \
+    --title "Dual supervised learning: $recipe, $lang-en" --note "$note" \
     --evaluation "$run/evaluation/evaluation.json" --run "control=$run/control" --run "dsl=$run/dsl" \
     --run "language model $lang=$run/lm.$lang" --run "language model en=$run/lm.en" \
     --run "warm start $lang-en=$run/$lang-en" --run "warm start en-$lang=$run/en-$lang"

@@ -4,10 +4,10 @@
     scripts/evaluate.py --data-bin data-bin/m30k -s de -t en --text data-bin/m30k-text/test \\
         --baseline control=control.pt --system dsl=dual.pt --system warm=de-en.pt,en-de.pt
 
-Prints, for each direction, sacrebleu's BLEU and chrF with their signatures, 95% confidence intervals and the p-values of a
-paired bootstrap test against the control, and each pair's duality gap on the test set. The translations, the logs and the
-numbers (evaluation.json) are kept in the output folder; a translation that is there already is taken again.
-"""
+Prints, for each direction, sacrebleu's BLEU and chrF with their signatures, 95% confidence intervals and the p-values
+of a paired bootstrap test against the control, and each pair's duality gap on the test set. The translations, the
+logs and the numbers (evaluation.json) are kept in the output folder; a translation that is there already is taken
+again. """
 
 import argparse
 import json
@@ -45,7 +45,7 @@ class System:
         paths = tuple(paths.split(","))
         if not (name and equals and all(paths) and len(paths) <= 2):
             raise argparse.ArgumentTypeError(
-                f"{text!r} is neither NAME=DUAL.pt nor NAME=PRIMAL.pt,DUAL.pt (two plain checkpoints, one for each direction)"
+                f"{text!r} is neither NAME=DUAL.pt nor NAME=PRIMAL.pt,DUAL.pt (two plain checkpoints)"
             )
         for file in (file for path in paths for file in path.split(os.pathsep)):
             if not os.path.isfile(file):
@@ -111,7 +111,9 @@ def run_all(jobs, workers, status):
     def run(job):
         lines = job.kept()
         with guard:
-            status.message(f"$ {shlex.join(job.command)}" + ("" if lines is None else f"\n{job.name}: taken from {job.log}"))
+            status.message(
+                f"$ {shlex.join(job.command)}" + ("" if lines is None else f"\n{job.name}: taken from {job.log}")
+            )
         if lines is None:
             show(job, f"{job.name}: starting")
             lines = job.run(lambda text: show(job, text), started)
@@ -161,7 +163,8 @@ def tokenizer(lang, chosen):
 def compare(systems, references, tokenize, resamples):
     """Scores `systems` [(name, hypotheses)], of which the first is the control.
 
-    Returns {metric: {"signature": ..., "systems": {name: {"score", "mean", "ci", "p_value"}}}}; the control has no p-value.
+    Returns {metric: {"signature": ..., "systems": {name: {"score", "mean", "ci", "p_value"}}}}; the control has no
+    p-value.
     """
     metrics = {"BLEU": BLEU(tokenize=tokenize), "chrF": CHRF()}
     signatures, scores = PairedTest(systems, metrics, [references], test_type="bs", n_samples=resamples)()
@@ -180,7 +183,7 @@ def compare(systems, references, tokenize, resamples):
 
 
 def duality_gap(lines, subset):
-    """Returns the duality statistics that fairseq-validate logged; {} of a pair that was trained without language models."""
+    """Returns the duality statistics that fairseq-validate logged; {} of a pair without language models."""
     logged = [parsed[1] for line in lines if (parsed := trainlog.parse_line(line)) and parsed[0] == subset]
     if not logged:
         raise ValueError(f"fairseq-validate logged no statistics of {subset!r}")
@@ -194,7 +197,10 @@ def table(result):
     width = max(len(name) for name in result["systems"])
     for direction, metrics in result["directions"].items():
         lines.append(f"{direction}, {result['sentences']} sentences of {result['subset']}")
-        lines.append(f"  {'':{width}}" + "".join(f"  {metric:>6}  {'95% interval':>14}  {'against ' + baseline:>20}" for metric in metrics))
+        lines.append(
+            f"  {'':{width}}"
+            + "".join(f"  {metric:>6}  {'95% interval':>14}  {'against ' + baseline:>20}" for metric in metrics)
+        )
         for name in result["systems"]:
             row = f"  {name:{width}}"
             for metric in metrics.values():
@@ -229,23 +235,53 @@ def make_jobs(args, systems, count):
     bin_dir = Path(sys.executable).parent
     data_files = [str(path) for path in Path(args.data_bin).glob(f"{args.subset}.*")]
     if not data_files:
-        sys.exit(f"--data-bin {args.data_bin}: no {args.subset}.* there; it should be a folder of fairseq-preprocess with --subset {args.subset}")
+        sys.exit(
+            f"--data-bin {args.data_bin}: no {args.subset}.* there; fairseq-preprocess data with this --subset is wanted"
+        )
 
     def fairseq(command, *arguments):
         device = ["--cpu"] if args.cpu else []
-        words = [f"fairseq-{command}", args.data_bin, "--user-dir", args.user_dir, *arguments, "--max-tokens", str(args.max_tokens)]
+        words = [
+            f"fairseq-{command}",
+            args.data_bin,
+            "--user-dir",
+            args.user_dir,
+            *arguments,
+            "--max-tokens",
+            str(args.max_tokens),
+        ]
         # The command beside this interpreter: it is the one that has the plugin.
         return [str(bin_dir / words[0]), *words[1:], "--num-workers", "0", *device]
 
     generations, validations = {}, {}
     for system in systems:
-        for is_primal, (source, target) in ((True, (args.source_lang, args.target_lang)), (False, (args.target_lang, args.source_lang))):
+        for is_primal, (source, target) in (
+            (True, (args.source_lang, args.target_lang)),
+            (False, (args.target_lang, args.source_lang)),
+        ):
             direction, path = f"{source}-{target}", system.path(is_primal)
             generations[system.name, direction] = Job(
                 name=f"{system.name} {direction}",
                 command=[
-                    *fairseq("generate", "--task", "dual_translation" if system.is_pair else "translation", "-s", source, "-t", target),
-                    *("--path", path, "--gen-subset", args.subset, "--beam", str(args.beam), "--required-batch-size-multiple", "1"),
+                    *fairseq(
+                        "generate",
+                        "--task",
+                        "dual_translation" if system.is_pair else "translation",
+                        "-s",
+                        source,
+                        "-t",
+                        target,
+                    ),
+                    *(
+                        "--path",
+                        path,
+                        "--gen-subset",
+                        args.subset,
+                        "--beam",
+                        str(args.beam),
+                        "--required-batch-size-multiple",
+                        "1",
+                    ),
                     *shlex.split(args.generate_args),
                 ],
                 log=Path(args.output) / f"{system.name}.{direction}.log",
@@ -257,7 +293,15 @@ def make_jobs(args, systems, count):
             validations[system.name] = Job(
                 name=f"{system.name} duality gap",
                 command=[
-                    *fairseq("validate", "--path", system.path(True), "--valid-subset", args.subset, "--required-batch-size-multiple", "1"),
+                    *fairseq(
+                        "validate",
+                        "--path",
+                        system.path(True),
+                        "--valid-subset",
+                        args.subset,
+                        "--required-batch-size-multiple",
+                        "1",
+                    ),
                     *("--log-format", "json", "--model-overrides", "{'eval_bleu': False}"),
                 ],
                 log=Path(args.output) / f"{system.name}.gap.log",
@@ -268,23 +312,55 @@ def make_jobs(args, systems, count):
 
 def make_parser():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-bin", required=True, metavar="DIR", help="translation data of fairseq-preprocess")
-    parser.add_argument("-s", "--source-lang", required=True, metavar="LANG", help="source language of the primal direction")
-    parser.add_argument("-t", "--target-lang", required=True, metavar="LANG", help="target language of the primal direction")
-    parser.add_argument("--text", metavar="PREFIX", help="detokenized references PREFIX.LANG, one sentence a line (default: DATA_BIN-text/SUBSET)")
-    parser.add_argument("--subset", default="test", help="subset of the data to translate (default: %(default)s)")
-    parser.add_argument("--baseline", required=True, type=System.parse, metavar="NAME=PATH", help="the control: NAME=DUAL.pt, or NAME=PRIMAL.pt,DUAL.pt for two plain checkpoints; a:b is an ensemble")
-    parser.add_argument("--system", action="append", default=[], type=System.parse, metavar="NAME=PATH", help="a system to compare with the control; may be repeated")
-    parser.add_argument("--output", default="evaluation", metavar="DIR", help="folder for translations, logs and evaluation.json (default: %(default)s)")
-    parser.add_argument("--json", action="store_true", help="print evaluation.json instead of the table (default: the table)")
-    parser.add_argument("--beam", type=int, default=5, help="beam size (default: %(default)s)")
-    parser.add_argument("--max-tokens", type=int, default=4096, help="tokens of a batch (default: %(default)s)")
-    parser.add_argument("--generate-args", default="--remove-bpe sentencepiece", metavar="FLAGS", help="further flags of fairseq-generate that undo the encoding of the text (default: %(default)r)")
-    parser.add_argument("--tokenize", choices=sorted(BLEU.TOKENIZERS), help="BLEU's tokenizer for both directions (default: zh for Chinese, char for Japanese and Thai, 13a for others)")
-    parser.add_argument("--resamples", type=int, default=1000, help="resamples of the bootstrap (default: %(default)s)")
-    parser.add_argument("--jobs", type=int, default=1, help="commands of fairseq that run at the same time (default: %(default)s)")
-    parser.add_argument("--cpu", action="store_true", help="use no GPU (default: a GPU where there is one)")
-    parser.add_argument("--user-dir", default="fairseq_dsl", metavar="DIR", help="the plugin, as for fairseq (default: %(default)s)")
+    add = parser.add_argument
+    add("--data-bin", required=True, metavar="DIR", help="translation data of fairseq-preprocess")
+    add("-s", "--source-lang", required=True, metavar="LANG", help="source language of the primal direction")
+    add("-t", "--target-lang", required=True, metavar="LANG", help="target language of the primal direction")
+    add(
+        "--text",
+        metavar="PREFIX",
+        help="detokenized references PREFIX.LANG, one sentence a line (default: DATA_BIN-text/SUBSET)",
+    )
+    add("--subset", default="test", help="subset of the data to translate (default: %(default)s)")
+    add(
+        "--baseline",
+        required=True,
+        type=System.parse,
+        metavar="NAME=PATH",
+        help="the control: NAME=DUAL.pt, or NAME=PRIMAL.pt,DUAL.pt for two plain checkpoints; a:b is an ensemble",
+    )
+    add(
+        "--system",
+        action="append",
+        default=[],
+        type=System.parse,
+        metavar="NAME=PATH",
+        help="a system to compare with the control; may be repeated",
+    )
+    add(
+        "--output",
+        default="evaluation",
+        metavar="DIR",
+        help="folder for translations, logs and evaluation.json (default: %(default)s)",
+    )
+    add("--json", action="store_true", help="print evaluation.json instead of the table (default: the table)")
+    add("--beam", type=int, default=5, help="beam size (default: %(default)s)")
+    add("--max-tokens", type=int, default=4096, help="tokens of a batch (default: %(default)s)")
+    add(
+        "--generate-args",
+        default="--remove-bpe sentencepiece",
+        metavar="FLAGS",
+        help="further flags of fairseq-generate that undo the encoding of the text (default: %(default)r)",
+    )
+    add(
+        "--tokenize",
+        choices=sorted(BLEU.TOKENIZERS),
+        help="BLEU's tokenizer for both directions (default: zh for Chinese, char for Japanese and Thai, else 13a)",
+    )
+    add("--resamples", type=int, default=1000, help="resamples of the bootstrap (default: %(default)s)")
+    add("--jobs", type=int, default=1, help="commands of fairseq that run at the same time (default: %(default)s)")
+    add("--cpu", action="store_true", help="use no GPU (default: a GPU where there is one)")
+    add("--user-dir", default="fairseq_dsl", metavar="DIR", help="the plugin, as for fairseq (default: %(default)s)")
     return parser
 
 
@@ -298,14 +374,20 @@ def main():
     text = args.text or f"{args.data_bin.rstrip('/')}-text/{args.subset}"
     for lang in (args.source_lang, args.target_lang):
         if not os.path.isfile(f"{text}.{lang}"):
-            parser.error(f"--text {text}: no file {text}.{lang}; it should hold the detokenized sentences of --subset {args.subset}")
+            parser.error(
+                f"--text {text}: no file {text}.{lang}; the detokenized sentences of {args.subset} are wanted there"
+            )
     texts = {lang: read_lines(f"{text}.{lang}") for lang in (args.source_lang, args.target_lang)}
     count = len(texts[args.source_lang])
     if len(texts[args.target_lang]) != count:
-        parser.error(f"--text {text}: {count} lines of {args.source_lang} but {len(texts[args.target_lang])} of {args.target_lang}")
+        parser.error(
+            f"--text {text}: {args.source_lang} has {count} lines, {args.target_lang} {len(texts[args.target_lang])}"
+        )
     output = Path(args.output)
     output.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # several threads for each of several jobs on few cores slow all of them down
+    os.environ.setdefault(
+        "OMP_NUM_THREADS", "1"
+    )  # several threads for each of several jobs on few cores slow all of them down
 
     generations, validations = make_jobs(args, systems, count)
     jobs = [*generations.values(), *validations.values()]
@@ -342,7 +424,9 @@ def main():
             path = job.log.with_suffix(".txt")
             path.write_text("".join(f"{line}\n" for line in named[-1][1]), encoding="utf-8")
             result["hypotheses"].setdefault(name, {})[direction] = str(path)
-        result["directions"][direction] = compare(named, texts[target], tokenizer(target, args.tokenize), args.resamples)
+        result["directions"][direction] = compare(
+            named, texts[target], tokenizer(target, args.tokenize), args.resamples
+        )
     for name, job in validations.items():
         result["duality_gap"][name] = duality_gap(outputs[job.name], args.subset)
 

@@ -12,7 +12,7 @@ import sys
 import threading
 
 import children
-from progress import PIPED, StatusLine
+from progress import MARK, PIPED, StatusLine
 
 SEPARATOR = ":::"
 
@@ -35,8 +35,8 @@ def relay(process, number, states, status, guard):
     """Passes the lines of one child on: its progress joins the others' at the bottom, all else stays."""
     for line in process.stdout:
         with guard:
-            if line.startswith("\r"):
-                states[number] = line.strip()
+            if line.startswith(MARK):
+                states[number] = line[len(MARK) :].rstrip("\n")
                 status.update(*filter(None, states))
             else:
                 status.message(line.rstrip("\n"))

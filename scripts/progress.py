@@ -5,8 +5,9 @@ import shutil
 import sys
 import time
 
-# Set for children of parallel.py: a line of progress is then marked by a leading carriage return, and parallel.py shows it.
+# Set for children of parallel.py: a line of progress then begins with MARK, and parallel.py shows it.
 PIPED = "FAIRSEQ_DSL_PIPED_PROGRESS"
+MARK = "\x1e"
 _SECONDS_BETWEEN_LINES = 30  # where the output is a file, each state of the line would stay: write few
 
 
@@ -39,7 +40,7 @@ class StatusLine:
     def update(self, *lines):
         """Shows `lines` in place of those that stood there."""
         if self.piped:
-            self._write("".join(f"\r{line}\n" for line in lines))
+            self._write("".join(f"{MARK}{line}\n" for line in lines))
         elif self.live:
             width = shutil.get_terminal_size().columns - 1
             erase = self._erase()

@@ -51,7 +51,9 @@ def draw(axes, runs, records, key, label, scale=1.0):
         updates, values = trainlog.series(getattr(run, records), key)
         marker = "o" if records == "validation" else None
         color = COLORS[number % len(COLORS)]
-        axes.plot(updates, [scale * value for value in values], color=color, marker=marker, markersize=4, label=run.name)
+        axes.plot(
+            updates, [scale * value for value in values], color=color, marker=marker, markersize=4, label=run.name
+        )
     axes.set_xlabel("updates")
     axes.set_ylabel(label)
     axes.grid(alpha=0.3)
@@ -80,7 +82,9 @@ def plot_duality(runs, path):
     draw(axes[0][1], runs, "validation", "duality_gap_signed", "mean gap (nats per sentence pair)")
     draw(axes[0][2], runs, "validation", "unlearnt", "pairs un-learnt by one direction (%)", scale=100)
     axes[0][2].set_ylim(bottom=0)
-    for panel, title in zip(axes[0], ("size of the duality gap", "sign of the duality gap", "cost of the duality term")):
+    for panel, title in zip(
+        axes[0], ("size of the duality gap", "sign of the duality gap", "cost of the duality term")
+    ):
         panel.set_title(f"{title} (validation)")
     save(figure, path)
 
@@ -196,8 +200,8 @@ def write(args, runs, evaluation):
     lines = [f"# {args.title}", ""]
     if evaluation:
         lines += [
-            f"Test set: {evaluation['sentences']} sentences of `{evaluation['text']}`, beam search. The p-value is that of a "
-            f"paired bootstrap test: how often a difference to {evaluation['baseline']} of this size comes by chance.",
+            f"Test set: {evaluation['sentences']} sentences of `{evaluation['text']}`, beam search. The p-value is that "
+            f"of a paired bootstrap test: how often a difference to {evaluation['baseline']} as great comes by chance.",
             "",
             scores(evaluation),
             "",
@@ -220,18 +224,33 @@ def parse_run(text):
     if not (name and equals and folder):
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=DIR")
     if not (Path(folder) / "train.log").is_file():
-        raise argparse.ArgumentTypeError(f"{folder}: no train.log there; give `--log-format json --log-file {folder}/train.log` to fairseq-train")
+        raise argparse.ArgumentTypeError(
+            f"{folder}: no train.log there; give `--log-format json --log-file {folder}/train.log` to fairseq-train"
+        )
     return Run(name, folder)
 
 
 def make_parser():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", action="append", required=True, type=parse_run, metavar="NAME=DIR", help="a training run; may be repeated")
-    parser.add_argument("--evaluation", metavar="FILE", help="evaluation.json of evaluate.py (default: no table and no translations)")
-    parser.add_argument("--output", default="report.md", metavar="FILE", help="the report; its plots are written beside it (default: %(default)s)")
-    parser.add_argument("--title", default="Dual supervised learning", help="heading of the report (default: %(default)s)")
-    parser.add_argument("--note", help="a paragraph under the table (default: none)")
-    parser.add_argument("--samples", type=int, default=_SAMPLES, help="translations to show of each direction (default: %(default)s)")
+    add = parser.add_argument
+    add(
+        "--run",
+        action="append",
+        required=True,
+        type=parse_run,
+        metavar="NAME=DIR",
+        help="a training run; may be repeated",
+    )
+    add("--evaluation", metavar="FILE", help="evaluation.json of evaluate.py (default: no table and no translations)")
+    add(
+        "--output",
+        default="report.md",
+        metavar="FILE",
+        help="the report; its plots are written beside it (default: %(default)s)",
+    )
+    add("--title", default="Dual supervised learning", help="heading of the report (default: %(default)s)")
+    add("--note", help="a paragraph under the table (default: none)")
+    add("--samples", type=int, default=_SAMPLES, help="translations to show of each direction (default: %(default)s)")
     return parser
 
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Runs one training command as a step that can be repeated, interrupted and gone on with.
 
-    scripts/step.py SAVE_DIR -- fairseq-train DATA ... --save-dir SAVE_DIR --log-file SAVE_DIR/train.log --log-format json
+    scripts/step.py SAVE_DIR -- \\
+        fairseq-train DATA ... --save-dir SAVE_DIR --log-file SAVE_DIR/train.log --log-format json
 
 * prints the command, and then a line of progress instead of fairseq's log, which is kept in SAVE_DIR/train.log;
 * does nothing if the same command on the same input files has already ended well in SAVE_DIR;
@@ -47,13 +48,14 @@ def without_overridden(command):
 
 
 def identity(command, save_dir):
-    """Returns the text that tells whether two steps are the same: the command, and what stands in the files it names."""
+    """Returns the text that tells whether two steps are the same: the command, and the content of its files."""
     lines = [shlex.join(command)]
     for argument in command:
         for path in map(Path, filter(os.path.exists, argument.split(os.pathsep))):
             if save_dir in path.parents:
                 continue
-            # The index files hold every sentence's length: enough to see that a data folder was made again from other text.
+            # The index files hold every sentence's length: enough to see that a data folder was made again from other
+            # text.
             files = sorted([*path.glob("dict*.txt"), *path.glob("*.idx")]) if path.is_dir() else [path]
             lines += [f"{file} {_checksum(file)}" for file in files]
     return "\n".join(lines) + "\n"
@@ -141,8 +143,15 @@ def _number_given(command, flag):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("save_dir", metavar="SAVE_DIR", type=Path, help="folder of the checkpoints, the log and the notes of this step")
-    parser.add_argument("command", metavar="-- COMMAND", nargs=argparse.REMAINDER, help="the command, its output in fairseq's JSON log format")
+    parser.add_argument(
+        "save_dir", metavar="SAVE_DIR", type=Path, help="folder of the checkpoints, the log and the notes of this step"
+    )
+    parser.add_argument(
+        "command",
+        metavar="-- COMMAND",
+        nargs=argparse.REMAINDER,
+        help="the command, its output in fairseq's JSON log format",
+    )
     args = parser.parse_args()
     command = without_overridden(args.command[1:] if args.command[:1] == ["--"] else args.command)
     save_dir = args.save_dir
@@ -182,7 +191,10 @@ def main():
     status.close()
     if code:
         print("".join(tail), end="")
-        print(f"{save_dir.name}: failed with exit code {code}; above are the last lines of its output, the whole log is {save_dir / 'train.log'}")
+        print(
+            f"{save_dir.name}: failed with exit code {code}; above are the last lines of its output, "
+            f"the whole log is {save_dir / 'train.log'}"
+        )
         return code if code > 0 else 128 - code
     done_beside = done.with_suffix(".tmp")
     done_beside.write_text(this)

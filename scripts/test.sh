@@ -7,6 +7,6 @@ set -euo pipefail
 [[ ${1:-} == -h || ${1:-} == --help ]] && { sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"; exit; }
 cd "$(dirname "$0")/.."
 python=$(scripts/venv.sh)
-# One thread: the commands under test run small models, for which threads cost more than they bring. From the root, so that
-# the tests see the repository's plugin and not the installed copy.
+# One thread: the commands under test run small models, for which threads cost more than they bring. From the root, so
+# that the tests see the repository's plugin and not the installed copy.
 OMP_NUM_THREADS=1 exec "$python" -m pytest "$@"

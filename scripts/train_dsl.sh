@@ -11,12 +11,12 @@
 #   --dual-checkpoint    translation model TARGET to SOURCE
 #   --source-lm          language model of SOURCE (train_lm.sh)
 #   --target-lm          language model of TARGET
-#   --dsl-lambda         weight of the duality term; 0 gives the control, which is trained with the two likelihoods alone
-#                        (with the language models it still logs the duality gap) (default: 0.01)
+#   --dsl-lambda         weight of the duality term (default: 0.01); 0 gives the control, trained with the two
+#                        likelihoods alone (with the language models it still logs the duality gap)
 #
-# Further flags go to fairseq-train and replace the defaults below, e.g. `--max-update 20000 --dsl-ramp-updates 1000`. The
-# BLEU of every validation undoes sentencepiece: give `--eval-bleu-remove-bpe` for other data. Run again, it does nothing if
-# it was done, and goes on if it was interrupted.
+# Further flags go to fairseq-train and replace the defaults below, e.g. `--max-update 20000 --dsl-ramp-updates 1000`.
+# The BLEU of every validation undoes sentencepiece: give `--eval-bleu-remove-bpe` for other data. Run again, it does
+# nothing if it was done, and goes on if it was interrupted.
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
 [[ ${1:-} == -h || ${1:-} == --help ]] && { usage "$0"; exit; }
@@ -24,11 +24,11 @@ source "$(dirname "$0")/common.sh"
 data=$1 source_lang=$2 target_lang=$3 save_dir=$4
 shift 4
 for lang in "$source_lang" "$target_lang"; do
-    [[ -f $data/dict.$lang.txt ]] || die "$data: no dict.$lang.txt there; DATA_BIN is a folder of fairseq-preprocess with this language"
+    [[ -f $data/dict.$lang.txt ]] || die "$data: no dict.$lang.txt there; a folder of fairseq-preprocess is wanted"
 done
 
-# The best checkpoint is chosen by the likelihoods of both directions: `loss` has the duality term in it, so that a control
-# and a DSL run could not be compared. The learning rate is constant and low: the models are already trained.
+# The best checkpoint is chosen by the likelihoods of both directions: `loss` has the duality term in it, so that a
+# control and a DSL run could not be compared. The learning rate is constant and low: the models are already trained.
 train "$save_dir" "$data" --user-dir fairseq_dsl --task dual_translation -s "$source_lang" -t "$target_lang" \
     --max-tokens 4096 --num-workers 0 \
     --arch dual_translation --criterion dsl_cross_entropy --label-smoothing 0.1 --dsl-lambda 0.01 \

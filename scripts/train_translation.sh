@@ -8,8 +8,8 @@
 #   TARGET     language to translate to, e.g. en
 #   SAVE_DIR   folder for checkpoints and train.log; the result is SAVE_DIR/checkpoint_best.pt
 #
-# Flags that follow go to fairseq-train and replace the defaults below, e.g. `--max-update 20000 --dropout 0.3`. Run again,
-# it does nothing if it was done, and goes on if it was interrupted.
+# Flags that follow go to fairseq-train and replace the defaults below, e.g. `--max-update 20000 --dropout 0.3`. Run
+# again, it does nothing if it was done, and goes on if it was interrupted.
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
 [[ ${1:-} == -h || ${1:-} == --help ]] && { usage "$0"; exit; }
@@ -17,7 +17,7 @@ source "$(dirname "$0")/common.sh"
 data=$1 source_lang=$2 target_lang=$3 save_dir=$4
 shift 4
 for lang in "$source_lang" "$target_lang"; do
-    [[ -f $data/dict.$lang.txt ]] || die "$data: no dict.$lang.txt there; DATA_BIN is a folder of fairseq-preprocess with this language"
+    [[ -f $data/dict.$lang.txt ]] || die "$data: no dict.$lang.txt there; a folder of fairseq-preprocess is wanted"
 done
 share=--share-decoder-input-output-embed
 cmp -s "$data/dict.$source_lang.txt" "$data/dict.$target_lang.txt" && share=--share-all-embeddings
@@ -27,6 +27,7 @@ train "$save_dir" "$data" --user-dir fairseq_dsl --task translation -s "$source_
     --arch transformer --encoder-layers 3 --decoder-layers 3 --encoder-embed-dim 256 --decoder-embed-dim 256 \
     --encoder-ffn-embed-dim 1024 --decoder-ffn-embed-dim 1024 --encoder-attention-heads 4 --decoder-attention-heads 4 \
     "$share" --dropout 0.2 --criterion label_smoothed_cross_entropy --label-smoothing 0.1 \
-    --optimizer adam --adam-betas '(0.9, 0.98)' --lr 0.001 --lr-scheduler inverse_sqrt --warmup-updates 800 --clip-norm 1.0 \
+    --optimizer adam --adam-betas '(0.9, 0.98)' --clip-norm 1.0 \
+    --lr 0.001 --lr-scheduler inverse_sqrt --warmup-updates 800 \
     --max-update 8000 --validate-interval-updates 500 --save-interval-updates 500 --keep-interval-updates 1 \
     --validate-interval 1000 --save-interval 1000 --no-epoch-checkpoints --log-interval 20 "$@"

@@ -23,7 +23,9 @@ def parse_line(line):
         raw = json.loads(fields[3])
     except json.JSONDecodeError:  # the line that was being written when a run was killed
         return None
-    return tag, {key.removeprefix(f"{tag}_"): number for key, value in raw.items() if (number := _number(value)) is not None}
+    return tag, {
+        key.removeprefix(f"{tag}_"): number for key, value in raw.items() if (number := _number(value)) is not None
+    }
 
 
 def _number(value):

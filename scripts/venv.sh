@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # usage: [PYTHON=python3.10] scripts/venv.sh
 #
-# Makes a virtual environment with the plugin, fairseq and what the tests need, and prints the path of its Python. What is
-# there already is used again, and brought up to date when the plugin or its requirements have changed.
+# Makes a virtual environment with the plugin, fairseq and what the tests need, and prints the path of its Python.
+# What is there already is used again, and brought up to date when the plugin or its requirements have changed.
 #
 # Without PYTHON the environment is .venv, made with the first of python3.11, python3.12 and python3.10 that works; with
 # PYTHON it is .venv if that is of the same version, and else .venv-VERSION. demo.sh and test.sh call this script.
@@ -15,18 +15,20 @@ works() { "$1" -c 'import ensurepip, venv' 2>/dev/null; }
 version() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])'; }
 
 if [[ -n ${PYTHON:-} ]]; then
-    PYTHON=$("$PYTHON" -c 'import sys; print(sys.executable)') || die "PYTHON names no Python that works; version 3.10, 3.11 or 3.12 is wanted"
+    PYTHON=$("$PYTHON" -c 'import sys; print(sys.executable)') ||
+        die "PYTHON names no Python that works; version 3.10, 3.11 or 3.12 is wanted"
 fi
 cd "$(dirname "$0")/.."
 
 venv=.venv
 if [[ -n ${PYTHON:-} ]]; then
-    [[ -x .venv/bin/python && $(version .venv/bin/python) == "$(version "$PYTHON")" ]] || venv=.venv-$(version "$PYTHON")
+    [[ -x .venv/bin/python && $(version .venv/bin/python) == "$(version "$PYTHON")" ]] ||
+        venv=.venv-$(version "$PYTHON")
 elif [[ -x .venv/bin/python && ! -e .venv/building.txt ]]; then
     PYTHON=.venv/bin/python
 else
     for PYTHON in python3.11 python3.12 python3.10 ""; do
-        [[ -z $PYTHON ]] && die "no python3.11, python3.12 or python3.10 with the modules venv and ensurepip here; name one with PYTHON=..."
+        [[ -n $PYTHON ]] || die "no python3.11, python3.12 or python3.10 with venv and ensurepip; name one with PYTHON="
         works "$PYTHON" && break
     done
 fi
@@ -47,7 +49,8 @@ if ! grep -qxF "$requirements" "$installed" 2>/dev/null; then
     [[ -e $building ]] && rm -rf "$venv"
     rm -f "$installed"
     if [[ ! -x $venv/bin/python ]]; then
-        works "$PYTHON" || die "PYTHON=$PYTHON lacks the module ensurepip; on Debian and Ubuntu: apt install python$(version "$PYTHON")-venv"
+        works "$PYTHON" ||
+            die "$PYTHON lacks the module ensurepip; on Debian and Ubuntu: apt install python$(version "$PYTHON")-venv"
         "$PYTHON" -m venv "$venv" >&2
         touch "$building"
     fi

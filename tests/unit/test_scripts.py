@@ -26,7 +26,9 @@ import step  # noqa: E402
 import trainlog  # noqa: E402
 
 
-@pytest.mark.parametrize("name", ["average_checkpoints", "evaluate", "parallel", "progress", "report", "step", "trainlog"])
+@pytest.mark.parametrize(
+    "name", ["average_checkpoints", "evaluate", "parallel", "progress", "report", "step", "trainlog"]
+)
 def test_examples_in_docstrings(name):
     results = doctest.testmod(importlib.import_module(name))
     assert results.attempted > 0
@@ -63,7 +65,14 @@ class TestAverage:
             average_checkpoints.average([{"w": torch.zeros(2)}, other])
 
     def test_picks_the_last_checkpoints_by_number(self, tmp_path):
-        for name in ("checkpoint9.pt", "checkpoint10.pt", "checkpoint11.pt", "checkpoint_2_300.pt", "checkpoint_1_1000.pt", "checkpoint_best.pt"):
+        for name in (
+            "checkpoint9.pt",
+            "checkpoint10.pt",
+            "checkpoint11.pt",
+            "checkpoint_2_300.pt",
+            "checkpoint_1_1000.pt",
+            "checkpoint_best.pt",
+        ):
             (tmp_path / name).touch()
 
         def pick(*arguments):
@@ -83,7 +92,9 @@ class TestAverage:
                 "cfg": {"model": {"_name": "transformer"}, "task": {"number": number}},
                 "model": {"w": torch.full((2,), float(number))},
                 "last_optimizer_state": {"state": {}},
-                "optimizer_history": [{"criterion_name": "c", "optimizer_name": "o", "lr_scheduler_state": {}, "num_updates": number}],
+                "optimizer_history": [
+                    {"criterion_name": "c", "optimizer_name": "o", "lr_scheduler_state": {}, "num_updates": number}
+                ],
                 "extra_state": {"train_iterator": {"epoch": number, "iterations_in_epoch": 0}, "val_loss": None},
                 "task_state": {},
             }
@@ -115,7 +126,9 @@ class TestAverage:
 class TestHypotheses:
     def test_are_put_in_the_order_of_the_test_set(self):
         lines = ["2024 | INFO | x | loading", "S-2\tdrei", "T-2\tthree", "H-2\t-0.3\tthr@@ ee", "D-2\t-0.3\tthree"]
-        lines += ["D-0\t-0.1\tone", "P-0\t-0.1", "D-10\t-1.0\televen"] + [f"D-{n}\t-1\tword {n}" for n in (1, *range(3, 10))]
+        lines += ["D-0\t-0.1\tone", "P-0\t-0.1", "D-10\t-1.0\televen"] + [
+            f"D-{n}\t-1\tword {n}" for n in (1, *range(3, 10))
+        ]
         assert evaluate.hypotheses(lines, 11)[:4] == ["one", "word 1", "three", "word 3"]
         assert evaluate.hypotheses(lines, 11)[10] == "eleven"
 
@@ -174,11 +187,20 @@ class TestSystem:
 
 def test_duality_gap_is_read_from_the_subset_asked_for():
     def line(tag, gap):
-        statistics = {f"{tag}_duality_gap": gap, f"{tag}_duality_gap_signed": "-1.5", f"{tag}_duality_loss": "40", f"{tag}_ppl": "7"}
+        statistics = {
+            f"{tag}_duality_gap": gap,
+            f"{tag}_duality_gap_signed": "-1.5",
+            f"{tag}_duality_loss": "40",
+            f"{tag}_ppl": "7",
+        }
         return f"2024-01-01 00:00:00 | INFO | {tag} | {json.dumps(statistics)}"
 
     lines = [line("valid", "9"), line("test", "5.25"), "noise"]
-    assert evaluate.duality_gap(lines, "test") == {"duality_gap": 5.25, "duality_gap_signed": -1.5, "duality_loss": 40.0}
+    assert evaluate.duality_gap(lines, "test") == {
+        "duality_gap": 5.25,
+        "duality_gap_signed": -1.5,
+        "duality_loss": 40.0,
+    }
     with pytest.raises(ValueError, match="'train'"):
         evaluate.duality_gap(lines, "train")
 
@@ -219,7 +241,11 @@ class TestTable:
 
 def log_line(tag, **statistics):
     prefix = "" if tag == "train_inner" else f"{tag}_"
-    return f"2024-01-01 00:00:00 | INFO | {tag} | " + json.dumps({f"{prefix}{k}": str(v) for k, v in statistics.items()}) + "\n"
+    return (
+        f"2024-01-01 00:00:00 | INFO | {tag} | "
+        + json.dumps({f"{prefix}{k}": str(v) for k, v in statistics.items()})
+        + "\n"
+    )
 
 
 class TestTrainLog:
@@ -244,7 +270,9 @@ class TestTrainLog:
         assert trainlog.series(trainlog.read(log)["train_inner"], "loss") == ([10, 20], [9, 7.5])
 
     def test_drops_what_fairseq_does_not_know(self):
-        assert trainlog.parse_line(log_line("valid", num_updates=10, duality_gap=float("nan")))[1] == {"num_updates": 10}
+        assert trainlog.parse_line(log_line("valid", num_updates=10, duality_gap=float("nan")))[1] == {
+            "num_updates": 10
+        }
 
     def test_series_skips_where_a_statistic_is_missing(self):
         assert trainlog.series({1: {"a": 5.0}, 2: {}, 3: {"a": 6.0}}, "a") == ([1, 3], [5.0, 6.0])
@@ -255,12 +283,32 @@ class TestReport:
         dual, plain = tmp_path / "dsl", tmp_path / "lm"
         for folder in (dual, plain):
             folder.mkdir()
-        pair = {"nll_loss_de-en": 3, "ppl_de-en": 8, "nll_loss_en-de": 4, "ppl_en-de": 16, "duality_gap": 5, "duality_gap_signed": 1, "unlearnt": 0}
+        pair = {
+            "nll_loss_de-en": 3,
+            "ppl_de-en": 8,
+            "nll_loss_en-de": 4,
+            "ppl_en-de": 16,
+            "duality_gap": 5,
+            "duality_gap_signed": 1,
+            "unlearnt": 0,
+        }
         (dual / "train.log").write_text(
-            "".join(log_line(tag, num_updates=n, bleu=5, **{"bleu_de-en": 5, "bleu_en-de": 6}, **{**pair, "ppl_de-en": 8 - n / 10}) for n in (10, 20) for tag in ("train_inner", "valid"))
+            "".join(
+                log_line(
+                    tag,
+                    num_updates=n,
+                    bleu=5,
+                    **{"bleu_de-en": 5, "bleu_en-de": 6},
+                    **{**pair, "ppl_de-en": 8 - n / 10},
+                )
+                for n in (10, 20)
+                for tag in ("train_inner", "valid")
+            )
         )
         (dual / "begun.txt").write_text("fairseq-train data --task dual_translation\n")
-        (plain / "train.log").write_text(log_line("train_inner", num_updates=10, ppl=30) + log_line("valid", num_updates=10, ppl=33))
+        (plain / "train.log").write_text(
+            log_line("train_inner", num_updates=10, ppl=30) + log_line("valid", num_updates=10, ppl=33)
+        )
         runs = [report.parse_run(f"dsl={dual}"), report.parse_run(f"lm={plain}")]
         assert runs[0].directions == ["de-en", "en-de"]
         args = argparse.Namespace(output=str(tmp_path / "report" / "report.md"), title="T", note="N", samples=2)
@@ -283,7 +331,8 @@ import json, sys, time
 save_dir, wait = sys.argv[1], float(sys.argv[2])
 open(save_dir + "/ran.txt", "a").write("x")
 for n in range(1, 4):
-    print("2024-01-01 00:00:00 | INFO | train_inner | " + json.dumps({"update": 1, "num_updates": str(n), "ppl": "9"}), flush=True)
+    statistics = json.dumps({"update": 1, "num_updates": str(n), "ppl": "9"})
+    print("2024-01-01 00:00:00 | INFO | train_inner | " + statistics, flush=True)
 time.sleep(wait)
 sys.exit(int(sys.argv[3]))
 """

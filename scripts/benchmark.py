@@ -1,0 +1,379 @@
+#!/usr/bin/env python3
+"""Measures what dual supervised learning costs, as ratios to stock fairseq on the same sentences and models.
+
+    scripts/benchmark.py --data-bin data-bin/m30k -s de -t en --lm-data-bin data-bin/m30k-lm \\
+        --primal-checkpoint de-en.pt --dual-checkpoint en-de.pt --source-lm lm.de.pt --target-lm lm.en.pt
+
+training    an update of both models with dsl_cross_entropy / one update of each with label_smoothed_cross_entropy
+marginals   scoring both sides of the training set before the first update / fairseq-eval-lm on the same sentences
+generation  fairseq-generate from a dual checkpoint / from the same model exported as a plain one
+memory      peak memory of training the pair / of training one model
+
+The two sides of a ratio take turns in one process. Each ratio is the median over the turns; on the CPU it is of CPU
+time, which other processes disturb least, on a GPU of wall-clock time. Start-up (imports, building the models) does
+not count. """
+
+import argparse
+import contextlib
+import functools
+import gc
+import itertools
+import json
+import logging
+import multiprocessing
+import shlex
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import torch  # noqa: E402
+
+import fairseq_dsl  # noqa: E402, F401
+from fairseq import checkpoint_utils, options, tasks  # noqa: E402
+from fairseq.dataclass.utils import convert_namespace_to_omegaconf  # noqa: E402
+from fairseq.logging import metrics  # noqa: E402
+from fairseq.models import FairseqLanguageModel  # noqa: E402
+from fairseq.trainer import Trainer  # noqa: E402
+from fairseq_cli import eval_lm, generate  # noqa: E402
+from fairseq_dsl.checkpoints import Checkpoint, save_plain  # noqa: E402
+from fairseq_dsl.marginals import MAX_TOKENS  # noqa: E402
+
+PARTS = ("training", "marginals", "generation", "memory")
+WARM_UP_UPDATES = 3
+WIDE_BATCHES_OF = 200  # batches of an epoch among which those that take most memory are looked for
+
+
+def take_turns(sides, turns, cuda):
+    """Calls each of `sides` {name: function} in turn, and returns {name: [(wall, cpu) seconds of each turn]}."""
+    seconds = {name: [] for name in sides}
+    names = list(sides)
+    for turn in range(turns):
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            gc.collect()
+            if cuda:
+                torch.cuda.synchronize()
+            wall, cpu = time.perf_counter(), time.process_time()
+            sides[name]()
+            if cuda:
+                torch.cuda.synchronize()
+            seconds[name].append((time.perf_counter() - wall, time.process_time() - cpu))
+    return seconds
+
+
+def ratio(seconds, numerator, denominators, cuda):
+    """Returns the medians of both sides of a ratio, and of the ratio itself, as a dictionary."""
+
+    def total(names, clock):
+        return [sum(turn) for turn in zip(*([one[clock] for one in seconds[name]] for name in names))]
+
+    result = {}
+    for label, clock in (("wall", 0), ("cpu", 1)):
+        over, under = total([numerator], clock), total(denominators, clock)
+        result[f"{label}_seconds"] = [statistics.median(over), statistics.median(under)]
+        result[f"{label}_ratio"] = statistics.median(a / b for a, b in zip(over, under))
+        result[f"{label}_ratios"] = [round(a / b, 4) for a, b in zip(over, under)]
+    result["ratio"] = result["wall_ratio" if cuda else "cpu_ratio"]
+    return result
+
+
+class Benchmark:
+    def __init__(self, args, folder):
+        self.args = args
+        self.folder = Path(folder)  # for what is written on the way
+        self.cuda = torch.cuda.is_available() and not args.cpu
+        self.languages = ["-s", args.source_lang, "-t", args.target_lang]
+        self.common = ["--user-dir", str(ROOT / "fairseq_dsl"), "--log-format", "none"]
+        if args.cpu:
+            self.common.append("--cpu")
+        if args.fp16:
+            self.common.append("--fp16")
+        self.training = ["--optimizer", "adam", "--lr", "0.0001", "--max-tokens", str(args.max_tokens), *self.common]
+
+    # ---- what is measured against what
+
+    def stock_trainer(self, path, source, target):
+        """A trainer of stock fairseq for one direction, from a plain checkpoint."""
+        words = [self.args.data_bin, "--task", "translation", "-s", source, "-t", target, "--arch", "transformer"]
+        words += ["--criterion", "label_smoothed_cross_entropy", "--label-smoothing", "0.1", "--clip-norm", "1"]
+        cfg = configuration(options.get_training_parser(), [*words, *self.training])
+        [model], saved, task = checkpoint_utils.load_model_ensemble_and_task(
+            [path], arg_overrides={"data": self.args.data_bin}
+        )
+        cfg.model = saved.model  # the architecture is the checkpoint's
+        task.load_dataset("train")
+        return Trainer(cfg, task, model, task.build_criterion(cfg.criterion))
+
+    def dual_configuration(self, cache):
+        args = self.args
+        words = [args.data_bin, "--task", "dual_translation", *self.languages, "--arch", "dual_translation"]
+        words += ["--primal-checkpoint", args.primal_checkpoint, "--dual-checkpoint", args.dual_checkpoint]
+        words += [
+            "--source-lm",
+            args.source_lm,
+            "--target-lm",
+            args.target_lm,
+            "--marginal-cache",
+            str(self.folder / cache),
+        ]
+        words += [
+            "--criterion",
+            "dsl_cross_entropy",
+            "--dsl-lambda",
+            "0.01",
+            "--label-smoothing",
+            "0.1",
+            "--per-model-clip-norm",
+            "1",
+        ]
+        return configuration(options.get_training_parser(), [*words, *self.training])
+
+    def dual_trainer(self, cache="cache"):
+        """A trainer of the pair that is ready for its first update: the marginals are known."""
+        cfg = self.dual_configuration(cache)
+        task = tasks.setup_task(cfg.task)
+        model = task.build_model(cfg.model)
+        trainer = Trainer(cfg, task, model, task.build_criterion(cfg.criterion))
+        trainer.get_train_iterator(epoch=1)
+        trainer.begin_epoch(1)
+        return trainer
+
+    def direction(self, name):
+        """The checkpoint and the languages of the "primal" or the "reverse" direction."""
+        args = self.args
+        if name == "primal":
+            return args.primal_checkpoint, args.source_lang, args.target_lang
+        return args.dual_checkpoint, args.target_lang, args.source_lang
+
+    def batches(self, trainer, count):
+        """The pairs (their numbers) of `count` batches of a dual trainer, spread over an epoch of mixed lengths."""
+        frozen = trainer.get_train_iterator(epoch=1, load_dataset=False).frozen_batches
+        return [[int(number) for number in frozen[position * len(frozen) // count]] for position in range(count)]
+
+    # ---- the parts
+
+    def measure_training(self):
+        trainers = {name: self.stock_trainer(*self.direction(name)) for name in ("primal", "reverse")}
+        trainers["dual"] = self.dual_trainer()
+        batches = self.batches(trainers["dual"], self.args.updates)
+        for trainer in trainers.values():
+            train(trainer, batches[:WARM_UP_UPDATES])
+        sides = {name: functools.partial(train, trainer, batches) for name, trainer in trainers.items()}
+        seconds = take_turns(sides, self.args.turns, self.cuda)
+        return {
+            **ratio(seconds, "dual", ["primal", "reverse"], self.cuda),
+            "updates": len(batches),
+            "pairs_per_update": sum(map(len, batches)) / len(batches),
+        }
+
+    def measure_marginals(self):
+        caches = itertools.count()
+        evaluations = []
+        for language, path in (
+            (self.args.source_lang, self.args.source_lm),
+            (self.args.target_lang, self.args.target_lm),
+        ):
+            words = [
+                f"{self.args.lm_data_bin}.{language}",
+                "--task",
+                "language_modeling",
+                "--path",
+                path,
+                "--gen-subset",
+                "train",
+            ]
+            words += ["--sample-break-mode", "eos", "--tokens-per-sample", str(tokens_per_sample(path))]
+            words += ["--max-tokens", str(MAX_TOKENS), "--required-batch-size-multiple", "1", *self.common]
+            evaluations.append(configuration(options.get_eval_lm_parser(), words))
+
+        def start(cache):
+            """All that a start of training does for the marginals, with the loading of the data."""
+            cfg = self.dual_configuration(cache)
+            task = tasks.setup_task(cfg.task)
+            task.model_max_positions = (1 << 30, 1 << 30)
+            task.build_criterion(cfg.criterion)
+            task.load_dataset("train")
+            return task
+
+        def stock():
+            for cfg in evaluations:
+                eval_lm.main(cfg)
+
+        sides = {"ours": lambda: start(f"cold{next(caches)}"), "eval-lm": stock}
+        seconds = take_turns(sides, self.args.turns, self.cuda)
+        pairs = len(start("warm").dataset("train"))
+        warm = take_turns({"warm": lambda: start("warm")}, self.args.turns, self.cuda)["warm"]
+        warm_seconds = statistics.median(wall for wall, _ in warm)
+        return {
+            **ratio(seconds, "ours", ["eval-lm"], self.cuda),
+            "pairs": pairs,
+            "warm_start_seconds": warm_seconds,
+            "warm_start_seconds_per_30000_pairs": warm_seconds * 30000 / pairs,
+        }
+
+    def measure_generation(self):
+        source, target = self.args.source_lang, self.args.target_lang
+        dual, plain = str(self.folder / "dual.pt"), str(self.folder / "plain.pt")
+        trainer = self.dual_trainer()
+        trainer.save_checkpoint(dual, {"train_iterator": {"epoch": 1, "iterations_in_epoch": 0}, "val_loss": None})
+        save_plain(Checkpoint(dual, "--path").direction(f"{source}-{target}"), plain)
+        outputs = {}
+
+        def translate(name, task, path):
+            words = [
+                self.args.data_bin,
+                "--task",
+                task,
+                *self.languages,
+                "--path",
+                path,
+                "--gen-subset",
+                self.args.subset,
+            ]
+            words += ["--beam", "5", "--max-tokens", str(self.args.max_tokens), "--required-batch-size-multiple", "1"]
+            words += ["--results-path", str(self.folder / name), *self.common]
+            cfg = configuration(options.get_generation_parser(), words)
+
+            def run():
+                generate.main(cfg)
+                lines = (self.folder / name / f"generate-{self.args.subset}.txt").read_text().split("\n")
+                outputs[name] = sorted(line for line in lines if line.startswith("H-"))
+
+            return run
+
+        sides = {"dual": translate("dual", "dual_translation", dual), "plain": translate("plain", "translation", plain)}
+        seconds = take_turns(sides, self.args.turns, self.cuda)
+        return {
+            **ratio(seconds, "dual", ["plain"], self.cuda),
+            "sentences": len(outputs["plain"]),
+            "same_hypotheses": outputs["dual"] == outputs["plain"],
+        }
+
+    def measure_memory(self):
+        """Each run has a process of its own, and trains on the batches that take most memory."""
+        dual = self.dual_trainer()  # fills the cache
+        dataset = dual.task.dataset("train")
+        batches = self.batches(dual, WIDE_BATCHES_OF)
+        batches.sort(key=lambda numbers: len(numbers) * max(dataset.num_tokens(number) for number in numbers))
+        peaks = {}
+        for name in ("idle", "primal", "reverse", "dual", "first"):
+            with multiprocessing.get_context("spawn").Pool(1) as pool:  # spawned: nothing of this process is in it
+                peaks[name] = pool.apply(peak_memory, (self.args, str(self.folder), name, batches[-WARM_UP_UPDATES:]))
+        stock = statistics.mean([peaks["primal"]["bytes"], peaks["reverse"]["bytes"]])
+        return {
+            "ratio": peaks["dual"]["bytes"] / stock,
+            "bytes": {name: peak["bytes"] for name, peak in peaks.items()},
+            "language_models_while_training": peaks["first"]["language_models"],
+        }
+
+
+def configuration(parser, words):
+    return convert_namespace_to_omegaconf(options.parse_args_and_arch(parser, input_args=words))
+
+
+def tokens_per_sample(path):
+    return Checkpoint(path, "--source-lm or --target-lm").task["tokens_per_sample"]
+
+
+def train(trainer, batches):
+    """One update on each of `batches`, with the making of the batch from its sentences."""
+    dataset = trainer.task.dataset("train")
+    with metrics.aggregate(new_root=True):
+        for numbers in batches:
+            trainer.train_step([dataset.collater([dataset[number] for number in numbers])])
+
+
+def peak_memory(args, folder, name, batches):
+    """Trains on `batches`, and returns the peak memory of this process in bytes: the GPU's if it is used."""
+    benchmark = Benchmark(args, folder)
+    if name in ("primal", "reverse"):
+        train(benchmark.stock_trainer(*benchmark.direction(name)), batches)
+    elif name != "idle":
+        # "first" scores the marginals on its way, "dual" finds them in the cache.
+        train(benchmark.dual_trainer("first" if name == "first" else "cache"), batches)
+    language_models = [found for found in gc.get_objects() if isinstance(found, FairseqLanguageModel)]
+    peak = torch.cuda.max_memory_allocated() if benchmark.cuda else peak_resident()
+    return {"bytes": peak, "language_models": len(language_models)}
+
+
+def peak_resident():
+    """The peak of this process' resident memory. getrusage() is of no use: it begins with the parent's."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024
+
+
+def table(results):
+    """Lays out the ratios as text."""
+    lines = [f"{'':10}  {'ratio':>6}  {'ours':>10}  {'stock':>10}"]
+    for name in PARTS:
+        if name not in results:
+            continue
+        result = results[name]
+        if name == "memory":
+            size = result["bytes"]
+            ours, stock = (f"{number / 2**20:.0f} MiB" for number in (size["dual"], size["dual"] / result["ratio"]))
+        else:
+            ours, stock = (f"{seconds:.2f} s" for seconds in result[f"{results['clock']}_seconds"])
+        lines.append(f"{name:10}  {result['ratio']:6.3f}  {ours:>10}  {stock:>10}")
+    if "marginals" in results:
+        seconds = results["marginals"]["warm_start_seconds_per_30000_pairs"]
+        lines.append(f"a start with a warm cache: {seconds:.2f} s for 30,000 pairs, with the loading of the data")
+    if "generation" in results:
+        same = "the same" if results["generation"]["same_hypotheses"] else "NOT the same"
+        lines.append(f"generation: {same} hypotheses of {results['generation']['sentences']} sentences")
+    if "memory" in results:
+        lines.append(f"language models in memory while training: {results['memory']['language_models_while_training']}")
+    return "\n".join(lines)
+
+
+def make_parser():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--data-bin", required=True, metavar="DIR", help="translation data of fairseq-preprocess")
+    add("--lm-data-bin", required=True, metavar="DIR", help="the language models' data: DIR.SOURCE and DIR.TARGET")
+    add("-s", "--source-lang", required=True, metavar="LANG", help="source language of the primal direction")
+    add("-t", "--target-lang", required=True, metavar="LANG", help="target language of the primal direction")
+    add("--primal-checkpoint", required=True, metavar="FILE", help="plain checkpoint, source to target")
+    add("--dual-checkpoint", required=True, metavar="FILE", help="plain checkpoint, target to source")
+    add("--source-lm", required=True, metavar="FILE", help="language model of the source language")
+    add("--target-lm", required=True, metavar="FILE", help="language model of the target language")
+    add("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure (default: all)")
+    add("--turns", type=int, default=5, help="turns that each side takes (default: %(default)s)")
+    add("--updates", type=int, default=20, help="updates in a turn of training (default: %(default)s)")
+    add("--max-tokens", type=int, default=4096, help="tokens of a batch (default: %(default)s)")
+    add("--subset", default="test", help="subset to translate (default: %(default)s)")
+    add("--fp16", action="store_true", help="train, score and translate in half precision (default: single)")
+    add("--cpu", action="store_true", help="use no GPU (default: a GPU where there is one)")
+    add("--output", metavar="FILE", help="write all that was measured there, as JSON (default: nowhere)")
+    return parser
+
+
+def main():
+    args = make_parser().parse_args()
+    logging.disable(logging.INFO)  # fairseq would write each configuration out
+    cuda = torch.cuda.is_available() and not args.cpu
+    results = {
+        "device": torch.cuda.get_device_name() if cuda else f"CPU, {torch.get_num_threads()} threads",
+        "torch": torch.__version__,
+        "command": shlex.join(["scripts/benchmark.py", *sys.argv[1:]]),
+        "clock": "wall" if cuda else "cpu",
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        benchmark = Benchmark(args, folder)
+        for part in PARTS:
+            if part in args.parts:
+                print(f"measuring {part}", file=sys.stderr)
+                with contextlib.redirect_stdout(sys.stderr):  # what fairseq prints is no result
+                    results[part] = getattr(benchmark, f"measure_{part}")()
+    if args.output:
+        Path(args.output).write_text(json.dumps(results, indent=2) + "\n")
+    print(f"{results['device']}, torch {results['torch']}, medians of {args.turns} turns")
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main()
