@@ -1,5 +1,6 @@
 """fairseq's commands in this process, the small corpora that the tests train on, and how results are compared."""
 
+import argparse
 import contextlib
 import importlib
 import io
@@ -118,7 +119,7 @@ def command(name, *arguments):
     stdout = io.StringIO()
     try:
         with unittest.mock.patch.object(sys, "argv", argv), contextlib.redirect_stdout(stdout):
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), unittest.mock.patch.object(module, "reset_logging", create=True):
                 warnings.simplefilter("ignore")  # fairseq's, of hydra and torch
                 module.cli_main()
     finally:
@@ -258,6 +259,17 @@ def dsl_flags(chain):
 def load(path):
     """A checkpoint's state, and a failure of the test where it is cut or corrupt."""
     return checkpoint_utils.load_checkpoint_to_cpu(str(path))
+
+
+def edited(path, copy, **changes):
+    """A copy of a checkpoint with other values in ``cfg``, given as ``task__data="..."``."""
+    state = torch.load(path, map_location="cpu")  # the plugin has allowed the types of fairseq's checkpoints
+    for name, value in changes.items():
+        part, _, key = name.partition("__")
+        part = state["cfg"][part]
+        setattr(part, key, value) if isinstance(part, argparse.Namespace) else part.update({key: value})
+    torch.save(state, copy)
+    return copy
 
 
 def direction_of(state, direction):

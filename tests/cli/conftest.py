@@ -1,7 +1,7 @@
 """A small chain, trained once: data, language models, warm starts, and the pair that DSL makes of them."""
 
 import pytest
-from commands import binarize, dsl_flags, make_chain, sentence_pairs, train
+from commands import dsl_flags, make_chain, sentence_pairs, train
 
 TEST_PAIRS = 37  # no multiple of 8, which fairseq's main branch would cut the last batch at
 
@@ -11,7 +11,7 @@ def pairs():
     """Sentence pairs by split; in the test set one side or the other is empty in two lines."""
     test = list(sentence_pairs(TEST_PAIRS - 2, seed=3))
     test[20:20] = [("", "v0x"), ("w0", "")]
-    return {"train": sentence_pairs(96, seed=1), "valid": sentence_pairs(13, seed=2), "test": test}
+    return {"train": list(sentence_pairs(96, seed=1)), "valid": list(sentence_pairs(13, seed=2)), "test": test}
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,381 @@
+"""Each kind of bad input: one message that names the flag or file, what was found and what is wanted; nothing is lost."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from commands import (
+    LM_TASK,
+    PLUGIN,
+    TASK,
+    TRAINING,
+    TRANSFORMER,
+    TRANSFORMER_LM,
+    binarize,
+    binarize_for_lm,
+    dsl_flags,
+    edited,
+    generate,
+    lm_flags,
+    load,
+    train,
+    train_lm,
+    train_translation,
+    warm_flags,
+)
+
+from fairseq_dsl.compat import SAFE_LOADING
+from fairseq_dsl.errors import BadInput
+
+
+class RunsCode:
+    """Unpickled, it writes a file."""
+
+    def __init__(self, marker):
+        self.marker = str(marker)
+
+    def __reduce__(self):
+        return open, (self.marker, "w")
+
+
+@pytest.fixture(scope="module")
+def bad(chain, separate, tmp_path_factory):
+    """Files and folders that are wrong in one way each, by name."""
+    folder = tmp_path_factory.mktemp("bad")
+    whole = Path(chain.warm["de-en"]).read_bytes()
+    made = {"missing": folder / "missing.pt", "cut": folder / "cut.pt", "corrupt": folder / "corrupt.pt"}
+    made["cut"].write_bytes(whole[: len(whole) // 2])
+    made["corrupt"].write_bytes(b"this is text, not a checkpoint\n" * 20)
+    made["empty"] = folder / "empty.pt"
+    made["empty"].write_bytes(b"")
+    made["damaged"] = folder / "damaged.pt"
+    made["damaged"].write_bytes(whole[:100] + bytes(200) + whole[300:])
+    made["code"], made["marker"] = folder / "code.pt", folder / "marker"
+    torch.save({**torch.load(chain.warm["de-en"]), "extra": RunsCode(made["marker"])}, made["code"])
+    # language models
+    once = ("--max-update", "1", "--disable-validation")
+    data = chain.lm_data["de"]
+    task = [*LM_TASK[:2], *LM_TASK[4:]]  # without --sample-break-mode eos
+    for name, flags in {
+        "lm across sentences": task,
+        "lm in blocks": [*task, "--sample-break-mode", "complete"],
+        "lm with bos": [*LM_TASK, "--add-bos-token"],
+        "lm too short": [*LM_TASK[:4], "--tokens-per-sample", 4, "--skip-invalid-size-inputs-valid-test"],
+    }.items():
+        train(data, *flags, *TRANSFORMER_LM, *once, "--save-dir", folder / name)
+        made[name] = folder / name / "checkpoint_last.pt"
+    # vocabularies: the same symbols in another order, and one fewer
+    symbols = (chain.data / "dict.de.txt").read_text().splitlines()
+    for name, lines in {"order": symbols[::-1], "fewer": symbols[:-1]}.items():
+        dictionary = folder / f"dict.{name}.txt"
+        dictionary.write_text("\n".join(lines) + "\n")
+        made[f"lm {name}"] = train_lm(
+            binarize_for_lm(chain.text, "de", dictionary, folder / f"bin-lm.{name}"), folder / f"lm.{name}", *once
+        )
+        pairs = binarize(chain.text, folder / f"bin.{name}", "--srcdict", dictionary)
+        made[f"warm {name}"] = train_translation(pairs, "de-en", folder / f"warm.{name}", *once)
+    # other languages
+    made["data fr"] = folder / "bin.fr"
+    shutil.copytree(chain.data, made["data fr"])
+    for path in sorted(made["data fr"].glob("*en*")):
+        path.rename(path.with_name(re.sub(r"\ben\b", "fr", path.name)))
+    made["warm fr"] = edited(chain.warm["de-en"], folder / "fr.pt", task__target_lang="fr")
+    made["no train"] = folder / "bin.no-train"
+    shutil.copytree(chain.data, made["no train"])
+    for path in made["no train"].glob("train.*"):
+        path.unlink()
+    # language models whose own data folder is gone, so that no dictionary is beside them
+    for language in ("de", "en"):
+        made[f"lm moved {language}"] = edited(chain.lm[language], folder / f"moved.{language}.pt", task__data="/nowhere")
+    made["lm moved separate"] = edited(separate.lm["en"], folder / "moved.separate.pt", task__data="/nowhere")
+    return made
+
+
+def replaced(flags, **values):
+    """The command with other values of its flags; None takes a flag away."""
+    flags = list(flags)
+    for name, value in values.items():
+        name = "--" + name.replace("_", "-")
+        if name in flags:
+            i = flags.index(name)
+            del flags[i : i + 2]
+        if value is not None:
+            flags += [name, value]
+    return flags
+
+
+def whole(**values):
+    return lambda chain, bad: replaced(dsl_flags(chain), **{k: bad.get(v, v) for k, v in values.items()})
+
+
+def pair(*flags):
+    """A pair that is not from checkpoints."""
+    return lambda chain, bad: [*TASK, *lm_flags(chain), *flags]
+
+
+def swapped_lms(chain, bad):
+    return replaced(dsl_flags(chain), source_lm=chain.lm["en"], target_lm=chain.lm["de"])
+
+
+def swapped_moved_lms(chain, bad):
+    return replaced(dsl_flags(chain), source_lm=bad["lm moved en"], target_lm=bad["lm moved de"])
+
+
+ARCHS = ("--arch", "dual_translation", "--primal-arch", "lstm", "--dual-arch", "lstm")
+FLAGS = ("--primal-checkpoint", "--dual-checkpoint", "--source-lm", "--target-lm")
+
+# name: (what to add to a command that is right, what the message must match, each as a regular expression)
+CASES = {
+    "no language models": (
+        lambda chain, bad: [*TASK, *warm_flags(chain)],
+        ["--dsl-lambda 0.01", "language model", "--source-lm", "--target-lm", "--dsl-lambda 0"],
+    ),
+    "no source language model": (whole(source_lm=None), ["--source-lm", "missing", "--target-lm"]),
+    "no target language model": (whole(target_lm=None), ["--target-lm", "missing", "--source-lm"]),
+    "lambda of the dual direction alone": (
+        lambda chain, bad: [*TASK, *warm_flags(chain), "--dsl-lambda", 0, "--dsl-lambda-dual", 0.1],
+        ["--dsl-lambda-dual 0.1", "language model", "--source-lm"],
+    ),
+    "negative lambda": (whole(dsl_lambda=-0.1), ["--dsl-lambda -0.1", "0 or more"]),
+    "negative lambda of the dual direction": (whole(dsl_lambda_dual=-1), ["--dsl-lambda-dual -1", "0 or more"]),
+    "lambda that is no number": (whole(dsl_lambda="nan"), ["--dsl-lambda nan", "number"]),
+    "infinite lambda": (whole(dsl_lambda="inf"), ["--dsl-lambda inf", "number"]),
+    "negative ramp": (whole(dsl_ramp_updates=-5), ["--dsl-ramp-updates -5", "0 or more"]),
+    "negative start": (whole(dsl_start_update=-5), ["--dsl-start-update -5", "0 or more"]),
+    "gap clip of 0": (whole(dsl_gap_clip=0), ["--dsl-gap-clip 0", "above 0"]),
+    "label smoothing of 1": (whole(label_smoothing=1), ["--label-smoothing 1", "below 1"]),
+    "negative clip norm": (whole(per_model_clip_norm=-1), ["--per-model-clip-norm -1", "0 or more"]),
+    # checkpoints that cannot be read
+    **{
+        f"{flag} {kind}": (whole(**{flag[2:].replace("-", "_"): kind}), [flag, rf"{kind}\.pt", words])
+        for flag in FLAGS
+        for kind, words in {
+            "missing": "no such file",
+            "cut": "truncated|corrupt|not a checkpoint",
+            "corrupt": "corrupt|not a checkpoint",
+            "empty": "corrupt|truncated|not a checkpoint",
+            "damaged": "corrupt|truncated|not a checkpoint|holds no",
+        }.items()
+    },
+    # the wrong kind of model
+    "a translation model as language model": (
+        lambda chain, bad: replaced(dsl_flags(chain), source_lm=chain.warm["de-en"]),
+        ["--source-lm", "task translation", "language model is wanted"],
+    ),
+    "a language model as warm start": (
+        lambda chain, bad: replaced(dsl_flags(chain), dual_checkpoint=chain.lm["de"]),
+        ["--dual-checkpoint", "task language_modeling", "translation model is wanted"],
+    ),
+    # vocabularies
+    "a language model of a vocabulary in another order": (
+        whole(source_lm="lm order"), ["--source-lm", r"symbol 4 is '\w+' there and '\w+'", "--srcdict"],
+    ),
+    "a language model of another vocabulary": (
+        whole(source_lm="lm fewer"), ["--source-lm", "vocabulary of 23 symbols", "has 24", "--srcdict"],
+    ),
+    "a warm start of a vocabulary in another order": (
+        whole(primal_checkpoint="warm order"), ["--primal-checkpoint", r"symbol 4 is '\w+' there and '\w+'", "--srcdict"],
+    ),
+    "a warm start of another vocabulary": (
+        whole(primal_checkpoint="warm fewer"), ["--primal-checkpoint", "vocabulary of 23 symbols", "has 24", "--srcdict"],
+    ),
+    # language models trained otherwise
+    "a language model across sentences": (
+        whole(source_lm="lm across sentences"), ["--source-lm", "--sample-break-mode none", "--sample-break-mode eos"],
+    ),
+    "a language model of blocks": (
+        whole(source_lm="lm in blocks"), ["--source-lm", "--sample-break-mode complete", "--sample-break-mode eos"],
+    ),
+    "a language model with bos": (whole(source_lm="lm with bos"), ["--source-lm", "--add-bos-token", "without"]),
+    "a language model of short sentences": (
+        whole(source_lm="lm too short"), ["--source-lm", "the longest of 7 tokens", "--tokens-per-sample 7"],
+    ),
+    # swapped
+    "swapped language models": (swapped_lms, ["--source-lm", "--target-lm", "swapped", "language model of de", "that of en"]),
+    "swapped language models without their data": (swapped_moved_lms, ["--source-lm", "--target-lm", "swapped"]),
+    "swapped warm starts": (
+        lambda chain, bad: replaced(
+            dsl_flags(chain), primal_checkpoint=chain.warm["en-de"], dual_checkpoint=chain.warm["de-en"]
+        ),
+        ["--primal-checkpoint", "translates en-de", "primal model translates de-en", "swapped"],
+    ),
+    "a warm start of another language pair": (
+        whole(primal_checkpoint="warm fr"), ["--primal-checkpoint", "translates de-fr", "translates de-en"],
+    ),
+    # making a pair
+    "an unknown architecture of a sub-model": (
+        pair("--arch", "dual_translation", "--primal-arch", "transfomer", "--dual-arch", "lstm"),
+        ["--primal-arch transfomer", "no architecture"],
+    ),
+    "an unknown flag of a sub-model": (
+        pair(*ARCHS, "--dual-args=--encoder-heads 3"), ["--dual-args", "--encoder-heads", "architecture lstm"],
+    ),
+    "a flag of training for a sub-model": (
+        pair(*ARCHS, "--primal-args=--max-update 3"), ["--primal-args", "--max-update", "architecture lstm"],
+    ),
+    "a flag of a sub-model without its value": (
+        pair(*ARCHS, "--primal-args=--dropout"), ["--primal-args", "lstm", "--dropout", "expected one argument"],
+    ),
+    "a flag of a sub-model of another type": (
+        pair(*ARCHS, "--primal-args=--dropout much"), ["--primal-args", "lstm", "--dropout", "much"],
+    ),
+    "an open quote": (pair(*ARCHS, "--primal-args=--dropout '0.3"), ["--primal-args", "quotation"]),
+    "a sub-model that is no encoder-decoder": (
+        pair("--arch", "dual_translation", "--primal-arch", "transformer_lm", "--dual-arch", "lstm"),
+        ["--primal-arch transformer_lm", "no encoder-decoder"],
+    ),
+    "a model that is no encoder-decoder": (pair(*TRANSFORMER_LM), ["--arch transformer_lm", "no encoder-decoder"]),
+    "no model of one direction": (
+        pair("--arch", "dual_translation", "--primal-arch", "lstm"), ["dual model", "en-de", "--dual-checkpoint", "--dual-arch"],
+    ),
+    "a checkpoint and an architecture": (whole(primal_arch="lstm"), ["--primal-checkpoint", "--primal-arch"]),
+    # the task
+    **{
+        f"criterion {name}": (whole(criterion=name), [f"--criterion {name}", "de-en alone", "dsl_cross_entropy"])
+        for name in ("cross_entropy", "label_smoothed_cross_entropy")
+    },
+    **{
+        flag: (lambda chain, bad, flag=flag: [*dsl_flags(chain), *flag.split()], [flag.split()[0], "dual_translation"])
+        for flag in ("--truncate-source", "--load-alignments", "--num-batch-buckets 4")
+    },
+    "a missing language": (
+        lambda chain, bad: [*dsl_flags(chain), "-t", "fr"], ["--target-lang fr", r"dict\.fr\.txt", "languages are de, en"],
+    ),
+    "the same language twice": (lambda chain, bad: [*dsl_flags(chain), "-t", "de"], ["--source-lang", "both de"]),
+    "all pairs too long": (whole(max_source_positions=1), ["no pair is left of 96"]),
+}  # fmt: skip
+
+
+def refusal(folder, command, *arguments):
+    """The message that a command ends with; nothing was trained or saved."""
+    with pytest.raises(BadInput) as caught:
+        command(*arguments)
+    assert not list(folder.glob("**/*.pt")), "a checkpoint was written"
+    message = str(caught.value)
+    assert "\n" not in message.strip()
+    assert len(message) < 700
+    return message
+
+
+def check(message, patterns):
+    for pattern in patterns:
+        assert re.search(pattern, message), f"{pattern!r} is not in: {message}"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_training_is_refused(chain, bad, tmp_path, case):
+    make, patterns = CASES[case]
+    flags = [*make(chain, bad), "--max-update", 1, "--save-dir", tmp_path, "--marginal-cache", tmp_path / "cache"]
+    check(refusal(tmp_path, train, chain.data, *flags), patterns)
+
+
+@pytest.mark.parametrize(
+    "data, patterns",
+    [
+        ("/nowhere/bin", ["/nowhere/bin", "no such folder", "fairseq-preprocess"]),
+        ("data fr", ["--target-lang en", "bin.fr", r"dict\.en\.txt", "languages are de, fr"]),
+        ("no train", ["bin.no-train", "no split train", "de-en"]),
+    ],
+)
+def test_data_folders(chain, bad, tmp_path, data, patterns):
+    flags = [*dsl_flags(chain), "--max-update", 1, "--save-dir", tmp_path]
+    check(refusal(tmp_path, train, bad.get(data, data), *flags), patterns)
+
+
+def test_language_models_of_separate_dictionaries(separate, bad, tmp_path):
+    """Swapped, they have the vocabulary of the other language; so they have without their dictionaries."""
+    right = dsl_flags(separate)
+    for models in ((separate.lm["en"], separate.lm["de"]), (bad["lm moved separate"], separate.lm["en"])):
+        flags = replaced(right, source_lm=models[0], target_lm=models[1])
+        message = refusal(tmp_path, train, separate.data, *flags, "--max-update", 1, "--save-dir", tmp_path)
+        check(message, ["--source-lm", "vocabulary", "--srcdict"])
+
+
+@pytest.mark.skipif(not SAFE_LOADING, reason="torch < 2.6 cannot load fairseq's checkpoints safely")
+@pytest.mark.parametrize("flag", FLAGS)
+def test_a_checkpoint_that_carries_code_is_not_run(chain, bad, tmp_path, flag):
+    flags = replaced(dsl_flags(chain), **{flag[2:].replace("-", "_"): bad["code"]})
+    message = refusal(tmp_path, train, chain.data, *flags, "--max-update", 1, "--save-dir", tmp_path)
+    check(message, [flag, "code.pt", "run code"])
+    assert not bad["marker"].exists()
+
+
+@pytest.mark.parametrize("kind", ["cut", "corrupt", "empty"])
+def test_resuming_from_a_damaged_checkpoint(chain, bad, tmp_path, kind):
+    last = tmp_path / "checkpoint_last.pt"
+    shutil.copy(bad[kind], last)
+    before = last.read_bytes()
+    with pytest.raises(BadInput, match="checkpoint_last.pt"):
+        train(chain.data, *dsl_flags(chain), "--max-update", 1, "--save-dir", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint_last.pt"]
+    assert last.read_bytes() == before
+
+
+def test_resuming_from_a_checkpoint_of_one_model(chain, tmp_path):
+    """The warm start's own folder given as --save-dir: it is not overwritten."""
+    last = tmp_path / "checkpoint_last.pt"
+    shutil.copy(chain.warm["de-en"], last)
+    before = last.read_bytes()
+    with pytest.raises(BadInput, match="checkpoint_last.pt.*single model.*--primal-checkpoint"):
+        train(chain.data, *dsl_flags(chain), "--max-update", 100, "--save-dir", tmp_path)
+    assert last.read_bytes() == before
+
+
+# ---- generation
+
+GENERATION_CASES = {
+    "a plain checkpoint": ("warm", "de-en", [], ["single model", "--task translation", "--primal-checkpoint"]),
+    "a language model": ("lm", "de-en", [], ["--task"]),
+    "a missing checkpoint": ("missing", "de-en", [], [r"missing\.pt"]),
+    "a truncated checkpoint": ("cut", "de-en", [], [r"cut\.pt", "truncated|corrupt"]),
+    "a corrupt checkpoint": ("corrupt", "de-en", [], [r"corrupt\.pt", "not a checkpoint|corrupt"]),
+    "a direction that the checkpoint lacks": ("dual", "de-fr", [], ["de.*fr", "de-en and en-de"]),
+    "a sentence that is too long": (
+        "dual", "de-en", ["--max-source-positions", 3], ["sentence", "limit", "--max-source-positions"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", GENERATION_CASES)
+def test_generation_is_refused_before_it_writes(chain, bad, dual, capsys, case):
+    path, direction, flags, patterns = GENERATION_CASES[case]
+    path = {"warm": chain.warm["de-en"], "lm": chain.lm["de"], "dual": dual}.get(path) or bad[path]
+    data = bad["data fr"] if "fr" in direction else chain.data
+    with pytest.raises(BadInput) as caught:
+        generate(data, direction, path, *flags)
+    check(str(caught.value), patterns)
+    assert "H-" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("direction, words", [("de-fr", ["de-fr", "de-en and en-de"]), ("de-en", ["no dual checkpoint"])])
+def test_export_is_refused(chain, dual, tmp_path, direction, words):
+    import export
+
+    source = dual if direction == "de-fr" else chain.warm["de-en"]
+    with pytest.raises(BadInput) as caught:
+        export.main([str(source), "--direction", direction, str(tmp_path / "out.pt")])
+    check(str(caught.value), words)
+    assert not list(tmp_path.iterdir())
+
+
+# ---- what a person sees
+
+
+def test_one_line_and_no_traceback(chain, tmp_path):
+    """And the same command, mended, trains in the same folder."""
+    program = Path(sys.executable).with_name("fairseq-train")
+    flags = [*dsl_flags(chain), "--max-update", 1, "--save-dir", tmp_path]
+    wrong = replaced(flags, dsl_lambda=-3)
+    arguments = [program, chain.data, *TRAINING, *wrong, "--user-dir", PLUGIN]
+    result = subprocess.run([str(a) for a in arguments], capture_output=True, text=True, env=dict(os.environ, COLUMNS="80"))
+    assert result.returncode not in (0, None)
+    lines = result.stderr.strip().splitlines()
+    assert lines[-1] == "fairseq_dsl: error: --dsl-lambda -3.0: a number of 0 or more is wanted"
+    assert "Traceback" not in result.stderr
+    train(chain.data, *flags)
+    assert load(tmp_path / "checkpoint_last.pt")["optimizer_history"][-1]["num_updates"] == 1
