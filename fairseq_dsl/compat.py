@@ -82,7 +82,7 @@ def explain_unreadable_checkpoints():
                     "it could run code, and is not loaded"
                 ) from error
             raise BadInput(f"{path}: not a checkpoint that torch can read ({_first_line(error)})") from error
-        except (EOFError, RuntimeError, OSError, KeyError, AttributeError, TypeError) as error:
+        except Exception as error:  # of many kinds: the bytes of a damaged pickle are instructions
             raise BadInput(
                 f"{path}: corrupt, truncated, or not a fairseq checkpoint ({_first_line(error)})"
             ) from error
