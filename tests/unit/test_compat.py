@@ -197,12 +197,15 @@ class TestUnreadableCheckpoints:
             "UTF-8": "Übersetzung 번역\n".encode() * 50,
             "zip": b"PK\x05\x06" + b"\0" * 18,
             "pickled list": pickle.dumps([1, 2], protocol=2),
+            "pickle of no text": b"\x80\x02X\x02\x00\x00\x00\xe5\xe5.",
+            "pickle of no number": b"\x80\x02I1x\n.",
+            "pickle that pops too often": b"0.",
         }
         path.write_bytes(made[damage])
 
     DAMAGES = [
         "empty", "one byte", "cut early", "cut in the middle", "cut at the end", "older format, cut", "text", "binary",
-        "UTF-8", "zip", "pickled list",
+        "UTF-8", "zip", "pickled list", "pickle of no text", "pickle of no number", "pickle that pops too often",
     ]  # fmt: skip
 
     @pytest.mark.parametrize("damage", DAMAGES)
