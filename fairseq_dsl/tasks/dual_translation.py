@@ -105,7 +105,8 @@ class DualTranslationTask(TranslationTask):
                 raise argparse.ArgumentTypeError(str(error)) from error
 
         for action in parser._actions:
-            if action.dest == "arch":
+            # only that of fairseq-train, which has choices: fairseq-generate's is unused and stands at wav2vec2
+            if action.dest == "arch" and action.choices is not None:
                 action.type = architecture
 
     @classmethod
