@@ -5,7 +5,7 @@
     scripts/average_checkpoints.py --inputs run --num-epoch-checkpoints 5 --output run/average.pt
 
 The options are those of fairseq's own script, which its wheels lack. All but the parameters comes from the last
-checkpoint; the optimizer's state is left out, since it belongs to none of the averaged models. """
+checkpoint; the optimizer's state is left out, since it belongs to none of the averaged models."""
 
 import argparse
 import re

@@ -176,10 +176,15 @@ def compare(systems, references, tokenize, resamples):
     return {
         metric: {
             "signature": signatures[metric].format(),
-            "systems": {name: dict(vars(result)) for name, result in zip(names, results)},
+            "systems": {name: numbers(result) for name, result in zip(names, results)},
         }
         for metric, results in scores.items()
     }
+
+
+def numbers(result):
+    """The fields of sacrebleu's Result as numbers that JSON takes; some of them are numpy's."""
+    return {key: value if value is None else float(value) for key, value in vars(result).items()}
 
 
 def duality_gap(lines, subset):
@@ -231,83 +236,51 @@ def read_lines(path):
 
 
 def make_jobs(args, systems, count):
-    """Returns {(system, direction): generate job} and {system: validate job} for the pairs."""
-    bin_dir = Path(sys.executable).parent
+    """Returns {(system, direction): generate job}, and {system: validate job} for the pairs."""
     data_files = [str(path) for path in Path(args.data_bin).glob(f"{args.subset}.*")]
     if not data_files:
-        sys.exit(
-            f"--data-bin {args.data_bin}: no {args.subset}.* there; fairseq-preprocess data with this --subset is wanted"
-        )
-
-    def fairseq(command, *arguments):
-        device = ["--cpu"] if args.cpu else []
-        words = [
-            f"fairseq-{command}",
-            args.data_bin,
-            "--user-dir",
-            args.user_dir,
-            *arguments,
-            "--max-tokens",
-            str(args.max_tokens),
-        ]
-        # The command beside this interpreter: it is the one that has the plugin.
-        return [str(bin_dir / words[0]), *words[1:], "--num-workers", "0", *device]
-
+        sys.exit(f"--data-bin {args.data_bin}: no {args.subset}.* there; data with this --subset are wanted")
+    primal, dual = (args.source_lang, args.target_lang), (args.target_lang, args.source_lang)
     generations, validations = {}, {}
     for system in systems:
-        for is_primal, (source, target) in (
-            (True, (args.source_lang, args.target_lang)),
-            (False, (args.target_lang, args.source_lang)),
-        ):
-            direction, path = f"{source}-{target}", system.path(is_primal)
+        for languages in (primal, dual):
+            direction, path = "-".join(languages), system.path(languages == primal)
             generations[system.name, direction] = Job(
                 name=f"{system.name} {direction}",
-                command=[
-                    *fairseq(
-                        "generate",
-                        "--task",
-                        "dual_translation" if system.is_pair else "translation",
-                        "-s",
-                        source,
-                        "-t",
-                        target,
-                    ),
-                    *(
-                        "--path",
-                        path,
-                        "--gen-subset",
-                        args.subset,
-                        "--beam",
-                        str(args.beam),
-                        "--required-batch-size-multiple",
-                        "1",
-                    ),
-                    *shlex.split(args.generate_args),
-                ],
+                command=generate_command(args, system, path, *languages),
                 log=Path(args.output) / f"{system.name}.{direction}.log",
                 inputs=[*path.split(os.pathsep), *data_files],
                 total=count,
             )
         if system.is_pair:
-            # BLEU of the training's validation is not wanted again: every hypothesis is scored above.
+            path = system.path(True)
             validations[system.name] = Job(
                 name=f"{system.name} duality gap",
-                command=[
-                    *fairseq(
-                        "validate",
-                        "--path",
-                        system.path(True),
-                        "--valid-subset",
-                        args.subset,
-                        "--required-batch-size-multiple",
-                        "1",
-                    ),
-                    *("--log-format", "json", "--model-overrides", "{'eval_bleu': False}"),
-                ],
+                command=validate_command(args, path),
                 log=Path(args.output) / f"{system.name}.gap.log",
-                inputs=[*system.path(True).split(os.pathsep), *data_files],
+                inputs=[*path.split(os.pathsep), *data_files],
             )
     return generations, validations
+
+
+def generate_command(args, system, path, source, target):
+    task = "dual_translation" if system.is_pair else "translation"
+    words = ["fairseq-generate", args.data_bin, "--user-dir", args.user_dir, "--task", task, "-s", source, "-t", target]
+    words += ["--path", path, "--gen-subset", args.subset, "--beam", str(args.beam)]
+    return words + shlex.split(args.generate_args) + batching(args)
+
+
+def validate_command(args, path):
+    words = ["fairseq-validate", args.data_bin, "--user-dir", args.user_dir, "--task", "dual_translation"]
+    words += ["--path", path, "--valid-subset", args.subset, "--log-format", "json"]
+    # BLEU of the training's validation is not wanted again: every hypothesis is scored here.
+    return words + ["--model-overrides", "{'eval_bleu': False}"] + batching(args)
+
+
+def batching(args):
+    # A multiple of 1, lest some versions of fairseq drop the last sentences.
+    words = ["--max-tokens", str(args.max_tokens), "--required-batch-size-multiple", "1", "--num-workers", "0"]
+    return words + (["--cpu"] if args.cpu else [])
 
 
 def make_parser():
@@ -385,9 +358,10 @@ def main():
         )
     output = Path(args.output)
     output.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault(
-        "OMP_NUM_THREADS", "1"
-    )  # several threads for each of several jobs on few cores slow all of them down
+    # Several threads for each of several jobs on few cores would slow all of them down.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # The fairseq commands beside this interpreter: it is the one that has the plugin.
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
     generations, validations = make_jobs(args, systems, count)
     jobs = [*generations.values(), *validations.values()]
@@ -410,7 +384,7 @@ def main():
         "directions": {},
         "hypotheses": {},
         "duality_gap": {},
-        "commands": [shlex.join([Path(job.command[0]).name, *job.command[1:]]) for job in jobs],
+        "commands": [shlex.join(job.command) for job in jobs],
     }
     for source, target in ((args.source_lang, args.target_lang), (args.target_lang, args.source_lang)):
         direction = f"{source}-{target}"

@@ -200,8 +200,8 @@ def write(args, runs, evaluation):
     lines = [f"# {args.title}", ""]
     if evaluation:
         lines += [
-            f"Test set: {evaluation['sentences']} sentences of `{evaluation['text']}`, beam search. The p-value is that "
-            f"of a paired bootstrap test: how often a difference to {evaluation['baseline']} as great comes by chance.",
+            f"Test set: {evaluation['sentences']} sentences of `{evaluation['text']}`, beam search. The p-value "
+            "is that of a paired bootstrap test: how often a difference as great comes by chance.",
             "",
             scores(evaluation),
             "",

@@ -1,8 +1,9 @@
 """The statistics in a log that fairseq wrote with `--log-format json`.
 
-A line of such a log is `TIME | INFO | TAG | {"num_updates": "40", "loss": "9.1", ...}`, among lines of other loggers.
-TAG is `train_inner` (every `--log-interval` updates), `train` (end of an epoch) or the name of an evaluated subset
-(`valid`, `test`); the last two carry their tag as a prefix of every key, which is taken off here.
+On the standard output a line is `TIME | INFO | TAG | {"num_updates": "40", "loss": "9.1", ...}`, among lines of other
+loggers; in a `--log-file` it is the part in braces alone. TAG is `train_inner` (every `--log-interval` updates), `train`
+(end of an epoch) or the name of an evaluated subset (`valid`, `test`). The last two carry their tag as a prefix of
+every key, which is taken off here.
 """
 
 import json
@@ -14,18 +15,25 @@ def parse_line(line):
 
     >>> parse_line('2024-01-01 00:00:00 | INFO | valid | {"epoch": 1, "valid_ppl": "7.5", "valid_num_updates": "40"}')
     ('valid', {'epoch': 1.0, 'ppl': 7.5, 'num_updates': 40.0})
+    >>> parse_line('{"epoch": 1, "update": 0.5, "ppl": "7.5", "num_updates": "40"}')
+    ('train_inner', {'epoch': 1.0, 'update': 0.5, 'ppl': 7.5, 'num_updates': 40.0})
     """
-    fields = line.rstrip("\n").split(" | ", 3)
-    if len(fields) != 4 or not fields[3].startswith("{"):
+    *fields, text = line.rstrip("\n").split(" | ", 3)
+    if not text.startswith("{"):
         return None
-    tag = fields[2]
     try:
-        raw = json.loads(fields[3])
+        raw = json.loads(text)
     except json.JSONDecodeError:  # the line that was being written when a run was killed
         return None
-    return tag, {
-        key.removeprefix(f"{tag}_"): number for key, value in raw.items() if (number := _number(value)) is not None
-    }
+    tag = fields[-1] if fields else _tag_of_keys(raw)
+    numbers = {key.removeprefix(f"{tag}_"): _number(value) for key, value in raw.items()}
+    return tag, {key: number for key, number in numbers.items() if number is not None}
+
+
+def _tag_of_keys(keys):
+    """Which tag the keys of a line are prefixed with: every line of training has a `num_updates`."""
+    ending = "_num_updates"
+    return next((key.removesuffix(ending) for key in keys if key.endswith(ending)), "train_inner")
 
 
 def _number(value):
