@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import importlib
+import importlib.util
 import io
 import json
 import logging
@@ -144,6 +145,14 @@ def generate(data, direction, path, *arguments, task="dual_translation"):
 def languages(direction):
     source, target = direction.split("-")
     return ["-s", source, "-t", target]
+
+
+def script(name):
+    """A script of the repository, as a module."""
+    spec = importlib.util.spec_from_file_location(name, REPOSITORY / "scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def processes():

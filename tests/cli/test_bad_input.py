@@ -12,6 +12,7 @@ import torch
 from commands import (
     LM_TASK,
     PLUGIN,
+    REPOSITORY,
     TASK,
     TRAINING,
     TRANSFORMER,
@@ -23,6 +24,7 @@ from commands import (
     generate,
     lm_flags,
     load,
+    script,
     train,
     train_lm,
     train_translation,
@@ -58,7 +60,7 @@ def bad(chain, separate, tmp_path_factory):
     made["code"], made["marker"] = folder / "code.pt", folder / "marker"
     torch.save({**torch.load(chain.warm["de-en"]), "extra": RunsCode(made["marker"])}, made["code"])
     # language models
-    once = ("--max-update", "1", "--disable-validation")
+    once = ("--max-update", 1, "--disable-validation", "--required-batch-size-multiple", 1)
     data = chain.lm_data["de"]
     task = [*LM_TASK[:2], *LM_TASK[4:]]  # without --sample-break-mode eos
     for name, flags in {
@@ -169,7 +171,7 @@ CASES = {
     ),
     "a language model as warm start": (
         lambda chain, bad: replaced(dsl_flags(chain), dual_checkpoint=chain.lm["de"]),
-        ["--dual-checkpoint", "task language_modeling", "translation model is wanted"],
+        ["--dual-checkpoint", "language model|task language_modeling", "translation model is wanted"],
     ),
     # vocabularies
     "a language model of a vocabulary in another order": (
@@ -229,7 +231,6 @@ CASES = {
         pair("--arch", "dual_translation", "--primal-arch", "transformer_lm", "--dual-arch", "lstm"),
         ["--primal-arch transformer_lm", "no encoder-decoder"],
     ),
-    "a model that is no encoder-decoder": (pair(*TRANSFORMER_LM), ["--arch transformer_lm", "no encoder-decoder"]),
     "no model of one direction": (
         pair("--arch", "dual_translation", "--primal-arch", "lstm"), ["dual model", "en-de", "--dual-checkpoint", "--dual-arch"],
     ),
@@ -354,8 +355,7 @@ def test_generation_is_refused_before_it_writes(chain, bad, dual, capsys, case):
 
 @pytest.mark.parametrize("direction, words", [("de-fr", ["de-fr", "de-en and en-de"]), ("de-en", ["no dual checkpoint"])])
 def test_export_is_refused(chain, dual, tmp_path, direction, words):
-    import export
-
+    export = script("export")
     source = dual if direction == "de-fr" else chain.warm["de-en"]
     with pytest.raises(BadInput) as caught:
         export.main([str(source), "--direction", direction, str(tmp_path / "out.pt")])
@@ -364,6 +364,21 @@ def test_export_is_refused(chain, dual, tmp_path, direction, words):
 
 
 # ---- what a person sees
+
+
+def test_a_model_that_is_no_encoder_decoder(chain, tmp_path, capsys):
+    """Refused while the flags are read."""
+    with pytest.raises(SystemExit) as caught:
+        train(chain.data, *TASK, *TRANSFORMER_LM, *lm_flags(chain), "--max-update", 1, "--save-dir", tmp_path)
+    assert caught.value.code not in (0, None)
+    check(capsys.readouterr().err.splitlines()[-1], ["--arch transformer_lm", "no encoder-decoder", "is wanted"])
+
+
+def test_sub_model_flags_without_the_equals_sign(chain, tmp_path, capsys):
+    with pytest.raises(SystemExit) as caught:
+        train(chain.data, *TASK, *ARCHS, "--primal-args", "--dropout 0.3", "--save-dir", tmp_path)
+    assert caught.value.code not in (0, None)
+    check(capsys.readouterr().err.splitlines()[-1], ["--primal-args"])
 
 
 def test_one_line_and_no_traceback(chain, tmp_path):

@@ -12,7 +12,6 @@ import pytest
 import torch
 from commands import (
     GENERATION,
-    REPOSITORY,
     command,
     direction_of,
     dsl_flags,
@@ -21,17 +20,14 @@ from commands import (
     largest_difference,
     load,
     processes,
+    script,
     train,
     train_in_process,
 )
 
 from fairseq_dsl.models import DualTranslationModel
 
-sys.path.insert(0, str(REPOSITORY / "scripts"))
-
-import average_checkpoints  # noqa: E402
-import export  # noqa: E402
-
+average_checkpoints, export = script("average_checkpoints"), script("export")
 DIRECTIONS = ("de-en", "en-de")
 
 STOCK = "import sys; from fairseq_cli.generate import cli_main; cli_main(); assert 'fairseq_dsl' not in sys.modules"

@@ -15,6 +15,7 @@ def precision(request):
 def one_update(chain, folder, *arguments):
     """A run of one update of plain SGD at rate 1, and how far each model moved: the norm of its gradient."""
     flags = [*dsl_flags(chain), "--optimizer", "sgd", "--lr", 1, "--max-update", 1, "--disable-validation"]
+    flags += ["--dsl-lambda", 0, "--dsl-lambda-dual", 0.3]  # so that the norms differ
     run = train(chain.data, *flags, "--save-dir", folder, *arguments)
     state = load(folder / "checkpoint_last.pt")
     assert state["optimizer_history"][-1]["num_updates"] == 1
