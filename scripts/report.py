@@ -18,12 +18,14 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
+from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter  # noqa: E402
 
 import evaluate  # noqa: E402
 import trainlog  # noqa: E402
 
 COLORS = ["#4477aa", "#ee7733", "#228833", "#aa3377", "#66ccee", "#ccbb44"]  # told apart by colour-blind readers too
 PLOT_WIDTH = 5.0  # inches a panel
+MOST_MARKERS = 30  # points of a line that are marked; more would be a blur
 _SAMPLES = 8
 
 
@@ -45,19 +47,46 @@ class Run:
         return [key.removeprefix("ppl_") for key in keys if key.startswith("ppl_")]
 
 
-def draw(axes, runs, records, key, label, scale=1.0):
-    """Draws one statistic of several runs over their updates. `records` names the log, `key` the statistic."""
+def draw(axes, runs, label, values_of):
+    """Draws `values_of(run)`, a series or None, of several runs over their updates."""
     for number, run in enumerate(runs):
-        updates, values = trainlog.series(getattr(run, records), key)
-        marker = "o" if records == "validation" else None
+        drawn = values_of(run)
+        if drawn is None or not drawn[0]:
+            continue
+        marker = "o" if len(drawn[0]) <= MOST_MARKERS else None
+        # The first line is broad: one that lies upon it leaves it to be seen.
+        width, opacity = (4, 0.5) if number == 0 else (1.5, 1)
         color = COLORS[number % len(COLORS)]
-        axes.plot(
-            updates, [scale * value for value in values], color=color, marker=marker, markersize=4, label=run.name
-        )
+        axes.plot(*drawn, color=color, linewidth=width, alpha=opacity, marker=marker, markersize=4, label=run.name)
     axes.set_xlabel("updates")
     axes.set_ylabel(label)
     axes.grid(alpha=0.3)
-    axes.legend()
+    if axes.lines:
+        axes.legend()
+
+
+def statistic(records, key, scale=1.0):
+    """How to read one statistic of a run, for `draw`. `records` names the log: "training" or "validation"."""
+
+    def values_of(run):
+        updates, values = trainlog.series(getattr(run, records), key)
+        return updates, [scale * value for value in values]
+
+    return values_of
+
+
+def perplexity(records, direction=None):
+    """The perplexity of a run, for `draw`: from the loss, since fairseq rounds the perplexity itself."""
+
+    def values_of(run):
+        # A language model logs its loss alone, which is of the likelihood.
+        for key in (f"nll_loss_{direction}",) if direction else ("nll_loss", "loss"):
+            updates, bits = trainlog.series(getattr(run, records), key)
+            if updates:
+                return updates, [2**value for value in bits]
+        return None
+
+    return values_of
 
 
 def panels(rows, columns):
@@ -69,8 +98,9 @@ def plot_learning(runs, path):
     """A column for each direction: the training loss and the validation perplexity."""
     figure, axes = panels(2, 2)
     for column, direction in enumerate(runs[0].directions):
-        draw(axes[0][column], runs, "training", f"nll_loss_{direction}", "training loss (bits per token)")
-        draw(axes[1][column], runs, "validation", f"ppl_{direction}", "validation perplexity (per token)")
+        loss = statistic("training", f"nll_loss_{direction}")
+        draw(axes[0][column], runs, "training loss (bits per token)", loss)
+        draw(axes[1][column], runs, "validation perplexity (per token)", perplexity("validation", direction))
         axes[0][column].set_title(direction)
     save(figure, path)
 
@@ -78,21 +108,23 @@ def plot_learning(runs, path):
 def plot_duality(runs, path):
     """The gap between the two factorizations of each validation pair's probability."""
     figure, axes = panels(1, 3)
-    draw(axes[0][0], runs, "validation", "duality_gap", "mean |gap| (nats per sentence pair)")
-    draw(axes[0][1], runs, "validation", "duality_gap_signed", "mean gap (nats per sentence pair)")
-    draw(axes[0][2], runs, "validation", "unlearnt", "pairs un-learnt by one direction (%)", scale=100)
-    axes[0][2].set_ylim(bottom=0)
-    for panel, title in zip(
-        axes[0], ("size of the duality gap", "sign of the duality gap", "cost of the duality term")
+    for panel, title, key, label, scale in zip(
+        axes[0],
+        ("size of the duality gap", "sign of the duality gap", "cost of the duality term"),
+        ("duality_gap", "duality_gap_signed", "unlearnt"),
+        ("mean |gap| (nats per pair)", "mean gap (nats per pair)", "pairs un-learnt by one direction (%)"),
+        (1, 1, 100),
     ):
+        draw(panel, runs, label, statistic("validation", key, scale))
         panel.set_title(f"{title} (validation)")
+    axes[0][2].set_ylim(bottom=0, top=max(1, axes[0][2].get_ylim()[1]))
     save(figure, path)
 
 
 def plot_bleu(runs, path):
     figure, axes = panels(1, 2)
     for column, direction in enumerate(runs[0].directions):
-        draw(axes[0][column], runs, "validation", f"bleu_{direction}", "BLEU (validation, greedy)")
+        draw(axes[0][column], runs, "validation BLEU", statistic("validation", f"bleu_{direction}"))
         axes[0][column].set_title(direction)
     save(figure, path)
 
@@ -100,9 +132,12 @@ def plot_bleu(runs, path):
 def plot_models(runs, path):
     """The perplexity of language models and warm starts."""
     figure, axes = panels(1, 2)
-    draw(axes[0][0], runs, "training", "nll_loss", "training loss (bits per token)")
-    draw(axes[0][1], runs, "validation", "ppl", "validation perplexity (per token)")
-    axes[0][1].set_yscale("log")
+    for panel, records in zip(axes[0], ("training", "validation")):
+        draw(panel, runs, f"{records} perplexity (per token)", perplexity(records))
+        panel.set_yscale("log")
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.yaxis.set_major_formatter(ScalarFormatter())
+        panel.yaxis.set_minor_formatter(NullFormatter())
     save(figure, path)
 
 
@@ -170,11 +205,10 @@ def best(runs):
     """The lowest validation perplexities of each run."""
     rows = [["run", "updates", "lowest validation perplexity"]]
     for run in runs:
-        keys = [f"ppl_{direction}" for direction in run.directions] or ["ppl"]
-        found = [f"{min(values):.2f}" for key in keys if (values := trainlog.series(run.validation, key)[1])]
-        names = [f"{direction} " for direction in run.directions] or [""]
-        updates = max([*run.training, *run.validation], default=0)
-        rows.append([run.name, updates, ", ".join(f"{name}{value}" for name, value in zip(names, found))])
+        curves = [(f"{direction} ", perplexity("validation", direction)(run)) for direction in run.directions]
+        curves = curves or [("", perplexity("validation")(run))]
+        lowest = ", ".join(f"{name}{min(curve[1]):.2f}" for name, curve in curves if curve)
+        rows.append([run.name, max([*run.training, *run.validation], default=0), lowest])
     return markdown_table(rows)
 
 

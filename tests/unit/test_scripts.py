@@ -281,39 +281,24 @@ class TestReport:
         dual, plain = tmp_path / "dsl", tmp_path / "lm"
         for folder in (dual, plain):
             folder.mkdir()
-        pair = {
-            "nll_loss_de-en": 3,
-            "ppl_de-en": 8,
-            "nll_loss_en-de": 4,
-            "ppl_en-de": 16,
-            "duality_gap": 5,
-            "duality_gap_signed": 1,
-            "unlearnt": 0,
-        }
-        (dual / "train.log").write_text(
-            "".join(
-                log_line(
-                    tag,
-                    num_updates=n,
-                    bleu=5,
-                    **{"bleu_de-en": 5, "bleu_en-de": 6},
-                    **{**pair, "ppl_de-en": 8 - n / 10},
-                )
-                for n in (10, 20)
-                for tag in ("train_inner", "valid")
-            )
-        )
+        pair = {"nll_loss_en-de": 4, "ppl_de-en": 8, "ppl_en-de": 16, "bleu": 5, "bleu_de-en": 5, "bleu_en-de": 6}
+        gap = {"duality_gap": 5, "duality_gap_signed": 1, "unlearnt": 0}
+        lines = [
+            log_line(tag, num_updates=n, **pair, **gap, **{"nll_loss_de-en": 3 - n / 20})
+            for n in (10, 20)
+            for tag in ("train_inner", "valid")
+        ]
+        (dual / "train.log").write_text("".join(lines))
         (dual / "begun.txt").write_text("fairseq-train data --task dual_translation\n")
-        (plain / "train.log").write_text(
-            log_line("train_inner", num_updates=10, ppl=30) + log_line("valid", num_updates=10, ppl=33)
-        )
+        lines = [log_line("train_inner", num_updates=10, loss=6), log_line("valid", num_updates=10, loss=5)]
+        (plain / "train.log").write_text("".join(lines))
         runs = [report.parse_run(f"dsl={dual}"), report.parse_run(f"lm={plain}")]
         assert runs[0].directions == ["de-en", "en-de"]
         args = argparse.Namespace(output=str(tmp_path / "report" / "report.md"), title="T", note="N", samples=2)
         report.write(args, runs, None)
         text = (tmp_path / "report" / "report.md").read_text()
-        assert "| dsl | 20 | de-en 6.00, en-de 16.00 |" in text
-        assert "| lm | 10 | 33.00 |" in text
+        assert "| dsl | 20 | de-en 4.00, en-de 16.00 |" in text
+        assert "| lm | 10 | 32.00 |" in text
         assert "fairseq-train data --task dual_translation" in text
         for picture in ("learning", "duality", "bleu", "models"):
             assert f"({picture}.png)" in text
