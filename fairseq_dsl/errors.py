@@ -13,6 +13,8 @@ def print_without_traceback(previous_hook):
     def hook(kind, error, traceback):
         if issubclass(kind, BadInput):
             print(f"fairseq_dsl: error: {error}", file=sys.stderr)
+        elif isinstance(error.__context__, BadInput):  # fairseq's trainer says which file, in an exception of its own
+            print(f"fairseq_dsl: error: {error} {error.__context__}", file=sys.stderr)
         else:
             previous_hook(kind, error, traceback)
 

@@ -71,6 +71,14 @@ class DualTranslationModel(BaseFairseqModel):
     def build_model(cls, cfg, task):
         raise BadInput(f"--arch {NAME}: needs --task dual_translation, which builds both directions")
 
+    def load_state_dict(self, state_dict, strict=True, model_cfg=None, args=None):
+        if not any(name.startswith("models.") for name in state_dict):
+            raise BadInput(
+                "It is of a single model, not of a pair: start from it with --primal-checkpoint or --dual-checkpoint, "
+                "and give another --save-dir"
+            )
+        return super().load_state_dict(state_dict, strict=strict, model_cfg=model_cfg, args=args)
+
     def forward(self, inputs: Dict[str, List[Dict[str, Any]]]) -> Dict[str, List[Any]]:
         """Run any number of inputs through each direction, in one call.
 
