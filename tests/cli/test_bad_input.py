@@ -94,7 +94,8 @@ def bad(chain, separate, tmp_path_factory):
     # language models whose own data folder is gone, so that no dictionary is beside them
     for language in ("de", "en"):
         made[f"lm moved {language}"] = edited(chain.lm[language], folder / f"moved.{language}.pt", task__data="/nowhere")
-    made["lm moved separate"] = edited(separate.lm["en"], folder / "moved.separate.pt", task__data="/nowhere")
+        name = f"moved separate {language}"
+        made[name] = edited(separate.lm[language], folder / f"{name}.pt", task__data="/nowhere")
     return made
 
 
@@ -288,13 +289,13 @@ def test_data_folders(chain, bad, tmp_path, data, patterns):
     check(refusal(tmp_path, train, bad.get(data, data), *flags), patterns)
 
 
-def test_language_models_of_separate_dictionaries(separate, bad, tmp_path):
-    """Swapped, they have the vocabulary of the other language; so they have without their dictionaries."""
-    right = dsl_flags(separate)
-    for models in ((separate.lm["en"], separate.lm["de"]), (bad["lm moved separate"], separate.lm["en"])):
-        flags = replaced(right, source_lm=models[0], target_lm=models[1])
-        message = refusal(tmp_path, train, separate.data, *flags, "--max-update", 1, "--save-dir", tmp_path)
-        check(message, ["--source-lm", "vocabulary", "--srcdict"])
+@pytest.mark.parametrize("folder", ["there", "gone"])
+def test_swapped_language_models_of_separate_dictionaries(separate, bad, tmp_path, folder):
+    """Their own dictionaries tell, or, where these are gone and the vocabularies of one size, what they say of sentences."""
+    lm = separate.lm if folder == "there" else {language: bad[f"moved separate {language}"] for language in ("de", "en")}
+    flags = replaced(dsl_flags(separate), source_lm=lm["en"], target_lm=lm["de"])
+    message = refusal(tmp_path, train, separate.data, *flags, "--max-update", 1, "--save-dir", tmp_path)
+    check(message, ["--source-lm", "another vocabulary: symbol 4 is.*--srcdict" if folder == "there" else "swapped"])
 
 
 @pytest.mark.skipif(not SAFE_LOADING, reason="torch < 2.6 cannot load fairseq's checkpoints safely")
@@ -322,8 +323,10 @@ def test_resuming_from_a_checkpoint_of_one_model(chain, tmp_path):
     last = tmp_path / "checkpoint_last.pt"
     shutil.copy(chain.warm["de-en"], last)
     before = last.read_bytes()
-    with pytest.raises(BadInput, match="checkpoint_last.pt.*single model.*--primal-checkpoint"):
+    with pytest.raises(Exception, match="checkpoint_last.pt") as caught:  # fairseq's own exception names the file
         train(chain.data, *dsl_flags(chain), "--max-update", 100, "--save-dir", tmp_path)
+    assert isinstance(caught.value.__context__, BadInput)
+    check(str(caught.value.__context__), ["single model", "--primal-checkpoint", "--save-dir"])
     assert last.read_bytes() == before
 
 
@@ -347,7 +350,7 @@ def test_generation_is_refused_before_it_writes(chain, bad, dual, capsys, case):
     path, direction, flags, patterns = GENERATION_CASES[case]
     path = {"warm": chain.warm["de-en"], "lm": chain.lm["de"], "dual": dual}.get(path) or bad[path]
     data = bad["data fr"] if "fr" in direction else chain.data
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises((BadInput, OSError)) as caught:  # of a missing file, fairseq's own
         generate(data, direction, path, *flags)
     check(str(caught.value), patterns)
     assert "H-" not in capsys.readouterr().out
@@ -376,7 +379,7 @@ def test_a_model_that_is_no_encoder_decoder(chain, tmp_path, capsys):
 
 def test_sub_model_flags_without_the_equals_sign(chain, tmp_path, capsys):
     with pytest.raises(SystemExit) as caught:
-        train(chain.data, *TASK, *ARCHS, "--primal-args", "--dropout 0.3", "--save-dir", tmp_path)
+        train(chain.data, *TASK, *ARCHS, "--primal-args", "--share-all-embeddings", "--save-dir", tmp_path)
     assert caught.value.code not in (0, None)
     check(capsys.readouterr().err.splitlines()[-1], ["--primal-args"])
 
