@@ -1,3 +1,3 @@
-from .dual_dataset import DualDataset
+from .dual_dataset import DualDataset, files_of_side
 
-__all__ = ["DualDataset"]
+__all__ = ["DualDataset", "files_of_side"]

@@ -1,13 +1,13 @@
 """Sentence pairs, batched for both directions at once."""
 
-import logging
-from typing import Dict, Optional
+import os
+from typing import Dict, Iterable, List, Optional
 
 import numpy as np
 import torch
 from fairseq.data import LanguagePairDataset, data_utils
 
-logger = logging.getLogger(__name__)
+RANDOM_BATCH_TOKENS = 4000
 
 
 class DualDataset(LanguagePairDataset):
@@ -69,3 +69,25 @@ class DualDataset(LanguagePairDataset):
     def empty_pairs(self, indices: np.ndarray) -> np.ndarray:
         """Which of the pairs have a side without a word: nothing but the end-of-sentence symbol; bool."""
         return (self.src_sizes[indices] <= 1) | (self.tgt_sizes[indices] <= 1)
+
+    def random_batches(self, pairs: int, max_positions):
+        """Yield batches of at most so many pairs, the same at each call, none of them empty or too long."""
+        indices, _ = self.filter_indices_by_size(np.random.RandomState(0).permutation(len(self)), max_positions)
+        indices = indices[~self.empty_pairs(indices)][:pairs]
+        sizes = self.num_tokens_vec(indices)
+        indices = indices[np.argsort(sizes, kind="stable")]
+        for rows in self.batch_by_size(indices, max_tokens=max(RANDOM_BATCH_TOKENS, sizes.max())):
+            yield self.collater([self[i] for i in rows])
+
+
+def files_of_side(folder: str, split: str, directions: Iterable[str], language: str, combine: bool) -> List[str]:
+    """The files that one side of a split is read from; with `combine` also of train1, train2, ..."""
+    sides = {f"{direction}.{language}" for direction in directions}
+    found = []
+    for name in sorted(os.listdir(folder)):
+        stem, ending = os.path.splitext(name)
+        part, _, side = (stem if ending in (".bin", ".idx") else name).partition(".")
+        number = part[len(split) :]
+        if side in sides and part.startswith(split) and (not number or (combine and number.isdigit())):
+            found.append(os.path.join(folder, name))
+    return found

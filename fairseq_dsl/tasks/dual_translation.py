@@ -12,15 +12,15 @@ import torch
 from fairseq import utils
 from fairseq.criterions import CRITERION_REGISTRY
 from fairseq.data import data_utils
-from fairseq.logging import metrics, progress_bar
+from fairseq.logging import progress_bar
 from fairseq.tasks import register_task
-from fairseq.tasks.translation import EVAL_BLEU_ORDER, TranslationConfig, TranslationTask
+from fairseq.tasks.translation import TranslationConfig, TranslationTask
 from omegaconf import II, DictConfig, open_dict
-from sacrebleu.metrics import BLEU
 
+from ..bleu import bleu_sums, log_bleu
 from ..checkpoints import build_config, languages_of, plain
 from ..criterions import PAIR_CRITERIONS
-from ..data import DualDataset
+from ..data import DualDataset, files_of_side
 from ..errors import BadInput
 from ..gradients import clip_and_log_gradients
 from ..marginals import SWAP_CHECK_PAIRS, Marginals, ScoreCache, Side, data_parallel_workers
@@ -255,28 +255,13 @@ class DualTranslationTask(TranslationTask):
         folder = utils.split_paths(self.cfg.data)[shard]
 
         def side(language, sentences, sizes):
-            files = self._files(folder, split, language, combine)
+            files = files_of_side(folder, split, self.directions, language, combine)
             return Side(language, sentences, sizes, files, wanted)
 
         return self.marginals.scores(
             side(self.cfg.source_lang, dataset.src, dataset.src_sizes),
             side(self.cfg.target_lang, dataset.tgt, dataset.tgt_sizes),
         )
-
-    def _files(self, folder: str, split: str, language: str, combine: bool) -> List[str]:
-        """The files that one side of a split is read from; with `combine` also of train1, train2, ..."""
-        found = []
-        for name in sorted(os.listdir(folder)):
-            stem, ending = os.path.splitext(name)
-            part, _, pair_and_language = (stem if ending in (".bin", ".idx") else name).partition(".")
-            number = part[len(split) :]
-            if (
-                pair_and_language in (f"{self.direction}.{language}", f"{self.reverse}.{language}")
-                and part.startswith(split)
-                and (not number or (combine and number.isdigit()))
-            ):
-                found.append(os.path.join(folder, name))
-        return found
 
     def get_batch_iterator(self, dataset, *args, **kwargs):
         if isinstance(dataset, DualDataset):
@@ -329,14 +314,8 @@ class DualTranslationTask(TranslationTask):
 
     def _some_batches(self, pairs: int, model):
         """Yield batches of at most so many random training pairs, where the model is."""
-        dataset = self.dataset(self.cfg.train_subset)
-        indices, _ = dataset.filter_indices_by_size(np.random.RandomState(0).permutation(len(dataset)), self._limits())
-        indices = indices[~dataset.empty_pairs(indices)][:pairs]
-        sizes = dataset.num_tokens_vec(indices)
-        indices = indices[np.argsort(sizes, kind="stable")]
-        for rows in dataset.batch_by_size(indices, max_tokens=max(4000, sizes.max())):
-            sample = dataset.collater([dataset[i] for i in rows])
-            yield utils.move_to_cuda(sample) if next(model.parameters()).is_cuda else sample
+        for batch in self.dataset(self.cfg.train_subset).random_batches(pairs, self._limits()):
+            yield utils.move_to_cuda(batch) if next(model.parameters()).is_cuda else batch
 
     @torch.no_grad()
     def _refuse_swapped_warm_starts(self, model):
@@ -379,22 +358,13 @@ class DualTranslationTask(TranslationTask):
             for direction, batch in ((self.direction, sample), (self.reverse, sample["dual"])):
                 task = self.directions[direction]
                 bleu = task._inference_with_bleu(task.sequence_generator, batch, model.models[direction])
-                for name, value in bleu_statistics(bleu).items():
-                    logging_output[f"_bleu_{direction}_{name}"] = value
+                logging_output.update(bleu_sums(bleu, direction))
         return loss, sample_size, logging_output
 
     def reduce_metrics(self, logging_outputs, criterion):
         super(TranslationTask, self).reduce_metrics(logging_outputs, criterion)
-        marker = f"_bleu_{self.direction}_sys_len"
-        if self.cfg.eval_bleu and any(marker in log for log in logging_outputs):
-            for direction in self.directions:
-                for name in BLEU_STATISTICS:
-                    key = f"_bleu_{direction}_{name}"
-                    metrics.log_scalar(key, sum(float(log.get(key, 0)) for log in logging_outputs))
-                metrics.log_derived(f"bleu_{direction}", lambda meters, direction=direction: bleu_of(meters, direction))
-            metrics.log_derived(
-                "bleu", lambda meters: round(sum(bleu_of(meters, d) for d in self.directions) / 2, 2)
-            )
+        if self.cfg.eval_bleu:
+            log_bleu(logging_outputs, list(self.directions))
 
     # ---- inference: fairseq's generators see the active direction's model itself
 
@@ -445,27 +415,3 @@ def check_data_folders(cfg):
             )
     if cfg.source_lang == cfg.target_lang:
         raise BadInput(f"--source-lang and --target-lang are both {cfg.source_lang}: two languages are wanted")
-
-
-BLEU_STATISTICS = ("sys_len", "ref_len") + tuple(
-    f"{kind}_{order}" for kind in ("counts", "totals") for order in range(EVAL_BLEU_ORDER)
-)
-
-
-def bleu_statistics(bleu) -> Dict[str, float]:
-    """The sums that corpus BLEU is made of, one number each: workers add them up, checkpoints store them."""
-    values = [bleu.sys_len, bleu.ref_len, *bleu.counts, *bleu.totals]
-    return dict(zip(BLEU_STATISTICS, values))
-
-
-def bleu_of(meters, direction: str) -> float:
-    """sacrebleu's corpus BLEU of the sums; 0 where no n-gram was counted."""
-    sums = [meters[f"_bleu_{direction}_{name}"].sum for name in BLEU_STATISTICS]
-    bleu = BLEU.compute_bleu(
-        correct=[int(n) for n in sums[2 : 2 + EVAL_BLEU_ORDER]],
-        total=[int(n) for n in sums[2 + EVAL_BLEU_ORDER :]],
-        sys_len=int(sums[0]),
-        ref_len=int(sums[1]),
-        smooth_method="exp",
-    )
-    return round(bleu.score, 2)
