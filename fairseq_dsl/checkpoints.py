@@ -39,6 +39,11 @@ def is_plain(value: Any) -> bool:
     return value is None or isinstance(value, SIMPLE + containers + (Enum,))
 
 
+def without_files(model_cfg: Dict[str, Any]) -> Dict[str, Any]:
+    """A model's configuration for restoring it: its embeddings are among its parameters, and not read from a file."""
+    return {key: None if key.endswith("_embed_path") else value for key, value in model_cfg.items()}
+
+
 class Checkpoint:
     """A checkpoint that a flag names: its task, its model's configuration, its parameters.
 
@@ -60,7 +65,7 @@ class Checkpoint:
 
             cfg = convert_namespace_to_omegaconf(state["args"])
         self.task: Dict[str, Any] = plain(cfg.get("task")) or {}
-        self.model_cfg: Dict[str, Any] = plain(cfg.get("model")) or {}
+        self.model_cfg: Dict[str, Any] = without_files(plain(cfg.get("model")) or {})
         self.parameters: Dict[str, torch.Tensor] = state.get("model") or {}
         self.num_updates = (state.get("optimizer_history") or [{}])[-1].get("num_updates", 0)
         self.full_cfg = cfg

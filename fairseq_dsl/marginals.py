@@ -106,7 +106,10 @@ class LanguageModel:
         output = self.model(**sample["net_input"])
         lprobs = self.model.get_normalized_probs(output, log_probs=True, sample=sample)
         gold = lprobs.gather(-1, target.unsqueeze(-1)).squeeze(-1)
-        return gold.masked_fill(target.eq(pad), 0).double().sum(-1).cpu().numpy()
+        scores = gold.masked_fill(target.eq(pad), 0).double().sum(-1).cpu().numpy()
+        if not np.isfinite(scores).all():
+            raise BadInput(f"{self.name}: gives a sentence log P = {scores[~np.isfinite(scores)][0]}; train it again")
+        return scores
 
 
 class ScoreCache:

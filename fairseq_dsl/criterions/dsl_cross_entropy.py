@@ -141,7 +141,9 @@ class DSLCrossEntropyCriterion(FairseqCriterion):
         return {direction: batches[direction] for direction in (self.task.primal, self.task.dual)}
 
     def _score(self, model, output, batch):
-        lprobs = model.get_normalized_probs(output, log_probs=True, sample=batch)
+        # Told the gold symbols, an adaptive softmax computes theirs alone; smoothing takes those of all symbols.
+        told = None if self.label_smoothing else batch
+        lprobs = model.get_normalized_probs(output, log_probs=True, sample=told)
         return score_targets(lprobs, batch["target"], self.padding_idx, self.label_smoothing)
 
     def _gap_inputs(self, batches, scores):

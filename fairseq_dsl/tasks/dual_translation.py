@@ -18,7 +18,7 @@ from fairseq.tasks.translation import TranslationConfig, TranslationTask
 from omegaconf import II, DictConfig, open_dict
 
 from ..bleu import bleu_sums, log_bleu
-from ..checkpoints import build_config, languages_of, plain
+from ..checkpoints import build_config, languages_of, plain, without_files
 from ..criterions import PAIR_CRITERIONS
 from ..data import DualDataset, files_of_side
 from ..errors import BadInput
@@ -171,7 +171,7 @@ class DualTranslationTask(TranslationTask):
         model = task.build_model(config, from_checkpoint=start is not None)
         # Stored with what the model's own `build_model` wrote there, as fairseq does: its release 0.12.2 wants to find
         # a transformer's max_source_positions in an exported checkpoint.
-        architecture.cfg = plain(config)
+        architecture.cfg = without_files(plain(config))
         if start is not None:
             try:
                 model.load_state_dict(start.parameters, strict=True)
