@@ -38,17 +38,20 @@ if command -v flock >/dev/null; then
     flock -n 9 || { echo "waiting for another demo.sh that works in $run"; flock 9; }
 fi
 
+# Small models: the time is short. What differs from the defaults of the train_*.sh scripts.
+narrow=(--encoder-embed-dim 128 --decoder-embed-dim 128 --encoder-ffn-embed-dim 256 --decoder-ffn-embed-dim 256
+    --encoder-layers 2 --decoder-layers 2 --dropout 0.1 --max-tokens 2048)
+narrow_lm=(--decoder-embed-dim 128 --decoder-input-dim 128 --decoder-output-dim 128 --decoder-ffn-embed-dim 256
+    --dropout 0.1 --max-tokens 2048)
+every() { echo "--validate-interval-updates $1 --save-interval-updates $1"; }
 if [[ $recipe == toy ]]; then
-    lm=(--max-update 300 --validate-interval-updates 100 --save-interval-updates 100 --warmup-updates 100
-        --decoder-embed-dim 128 --decoder-input-dim 128 --decoder-output-dim 128 --decoder-ffn-embed-dim 256)
-    warm=(--max-update 400 --validate-interval-updates 100 --save-interval-updates 100 --warmup-updates 200 --lr 0.002
-        --encoder-layers 2 --decoder-layers 2 --encoder-embed-dim 128 --decoder-embed-dim 128
-        --encoder-ffn-embed-dim 256 --decoder-ffn-embed-dim 256)
-    dsl=(--max-update 120 --validate-interval-updates 20 --save-interval-updates 20 --dsl-ramp-updates 20)
+    lm=("${narrow_lm[@]}" --lr 0.002 --warmup-updates 50 --max-update 150 $(every 50))
+    warm=("${narrow[@]}" --lr 0.002 --warmup-updates 100 --max-update 150 $(every 50))
+    dsl=(--max-tokens 2048 --max-update 80 $(every 20) --dsl-ramp-updates 20)
 else
-    lm=(--max-update 1000 --validate-interval-updates 250 --save-interval-updates 250)
-    warm=(--max-update 1500 --validate-interval-updates 250 --save-interval-updates 250)
-    dsl=(--max-update 500 --validate-interval-updates 100 --save-interval-updates 100 --dsl-ramp-updates 100)
+    lm=("${narrow_lm[@]}" --lr 0.002 --warmup-updates 150 --max-update 600 $(every 100))
+    warm=("${narrow[@]}" --lr 0.002 --warmup-updates 300 --max-update 1200 $(every 200))
+    dsl=(--max-tokens 2048 --max-update 300 $(every 50) --dsl-ramp-updates 50)
 fi
 
 began=$SECONDS
