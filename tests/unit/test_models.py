@@ -232,6 +232,18 @@ class TestDualCheckpoint:
             Checkpoint(saved[1], "--path").direction("de-fr")
 
 
+def test_a_dual_checkpoint_is_restored_without_the_files_of_its_embeddings(data, tmp_path):
+    embeddings = tmp_path / "embeddings.txt"
+    embeddings.write_text("1 8\nw0 1 2 3 4 5 6 7 8\n")
+    command = ["--task", "dual_translation", "--criterion", "dsl_cross_entropy", "--arch", "lstm"]
+    cfg = tiny.configure(data, *command, *tiny.FLAGS["lstm"].split(), "--encoder-embed-path", embeddings)
+    made = tasks.setup_task(cfg.task).build_model(cfg.model)
+    path = tiny.save_checkpoint(tmp_path / "dual.pt", cfg, made)
+    embeddings.unlink()
+    (model,), _, _ = checkpoint_utils.load_model_ensemble_and_task([path], arg_overrides={"data": data})
+    assert_same_parameters(model, made)
+
+
 def assert_same_parameters(model, wanted):
     found, wanted = ({name: p for name, p in m.named_parameters() if p.requires_grad} for m in (model, wanted))
     assert found.keys() == wanted.keys()
