@@ -1,10 +1,13 @@
 """Half precision, and the norms and the clipping of each model's gradient."""
 
 import pytest
+import torch
 from commands import direction_of, distance, dsl_flags, load, train
 
 DIRECTIONS = ("de-en", "en-de")
-PRECISIONS = {"single": [], "fp16": ["--fp16", "--fp16-no-flatten-grads"], "amp": ["--amp"]}
+PRECISIONS = {"single": [], "amp": ["--amp"]}
+if tuple(int(part) for part in torch.__version__.split(".")[:2]) >= (2, 2):  # earlier ones have no halves on the CPU
+    PRECISIONS["fp16"] = ["--fp16", "--fp16-no-flatten-grads"]
 
 
 @pytest.fixture(params=PRECISIONS)
@@ -62,4 +65,5 @@ def test_half_precision_finds_the_same_gap(chain, tmp_path):
         found[name] = [run.last("train_inner", key) for key in ("duality_gap_signed", "duality_loss", "nll_loss")]
     assert found["single"][1] > 0.1
     assert found["amp"] == pytest.approx(found["single"], rel=0.02, abs=0.01)
-    assert found["fp16"] == pytest.approx(found["single"], rel=0.05, abs=0.03)
+    if "fp16" in found:
+        assert found["fp16"] == pytest.approx(found["single"], rel=0.05, abs=0.03)
