@@ -26,6 +26,7 @@ import statistics
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,20 +50,28 @@ WIDE_BATCHES_OF = 200  # batches of an epoch among which those that take most me
 
 
 def take_turns(sides, turns, cuda):
-    """Calls each of `sides` {name: function} in turn, and returns {name: [(wall, cpu) seconds of each turn]}."""
+    """Lets each of `sides` be timed in turn. Returns {name: [(wall, cpu) seconds of each turn]}.
+
+    Each is a function that prepares a turn, outside the time, and returns the function to be timed.
+    """
     seconds = {name: [] for name in sides}
     names = list(sides)
     for turn in range(turns):
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            run = sides[name]()
             gc.collect()
             if cuda:
                 torch.cuda.synchronize()
             wall, cpu = time.perf_counter(), time.process_time()
-            sides[name]()
+            run()
             if cuda:
                 torch.cuda.synchronize()
             seconds[name].append((time.perf_counter() - wall, time.process_time() - cpu))
     return seconds
+
+
+def median_wall(turns):
+    return statistics.median(wall for wall, _ in turns)
 
 
 def ratio(seconds, numerator, denominators, cuda):
@@ -101,35 +110,24 @@ class Benchmark:
         words = [self.args.data_bin, "--task", "translation", "-s", source, "-t", target, "--arch", "transformer"]
         words += ["--criterion", "label_smoothed_cross_entropy", "--label-smoothing", "0.1", "--clip-norm", "1"]
         cfg = configuration(options.get_training_parser(), [*words, *self.training])
-        [model], saved, task = checkpoint_utils.load_model_ensemble_and_task(
-            [path], arg_overrides={"data": self.args.data_bin}
-        )
-        cfg.model = saved.model  # the architecture is the checkpoint's
+        # The architecture is the checkpoint's, whatever --arch says.
+        data = {"data": self.args.data_bin}
+        [model], _, task = checkpoint_utils.load_model_ensemble_and_task([path], arg_overrides=data)
         task.load_dataset("train")
         return Trainer(cfg, task, model, task.build_criterion(cfg.criterion))
 
     def dual_configuration(self, cache):
+        """Training of the pair with `cache` as the folder of marginals; None is without language models."""
         args = self.args
-        words = [args.data_bin, "--task", "dual_translation", *self.languages, "--arch", "dual_translation"]
+        words = [args.data_bin, "--task", "dual_translation", *self.languages, "--per-model-clip-norm", "1"]
+        words += ["--arch", "dual_translation"]
         words += ["--primal-checkpoint", args.primal_checkpoint, "--dual-checkpoint", args.dual_checkpoint]
-        words += [
-            "--source-lm",
-            args.source_lm,
-            "--target-lm",
-            args.target_lm,
-            "--marginal-cache",
-            str(self.folder / cache),
-        ]
-        words += [
-            "--criterion",
-            "dsl_cross_entropy",
-            "--dsl-lambda",
-            "0.01",
-            "--label-smoothing",
-            "0.1",
-            "--per-model-clip-norm",
-            "1",
-        ]
+        words += ["--criterion", "dsl_cross_entropy", "--label-smoothing", "0.1"]
+        if cache is None:
+            words += ["--dsl-lambda", "0"]
+        else:
+            words += ["--dsl-lambda", "0.01", "--marginal-cache", str(self.folder / cache)]
+            words += ["--source-lm", args.source_lm, "--target-lm", args.target_lm]
         return configuration(options.get_training_parser(), [*words, *self.training])
 
     def dual_trainer(self, cache="cache"):
@@ -162,8 +160,8 @@ class Benchmark:
         batches = self.batches(trainers["dual"], self.args.updates)
         for trainer in trainers.values():
             train(trainer, batches[:WARM_UP_UPDATES])
-        sides = {name: functools.partial(train, trainer, batches) for name, trainer in trainers.items()}
-        seconds = take_turns(sides, self.args.turns, self.cuda)
+        runs = {name: functools.partial(train, trainer, batches) for name, trainer in trainers.items()}
+        seconds = take_turns({name: lambda run=run: run for name, run in runs.items()}, self.args.turns, self.cuda)
         return {
             **ratio(seconds, "dual", ["primal", "reverse"], self.cuda),
             "updates": len(batches),
@@ -191,34 +189,38 @@ class Benchmark:
             evaluations.append(configuration(options.get_eval_lm_parser(), words))
 
         def start(cache):
-            """All that a start of training does for the marginals, with the loading of the data."""
+            """A start of training: the data are loaded, and their marginals known."""
             cfg = self.dual_configuration(cache)
             task = tasks.setup_task(cfg.task)
-            task.model_max_positions = (1 << 30, 1 << 30)
-            task.build_criterion(cfg.criterion)
-            task.load_dataset("train")
-            return task
+            task.build_model(cfg.model)
 
-        def stock():
+            def run():
+                task.build_criterion(cfg.criterion)
+                task.load_dataset("train")
+
+            return run
+
+        def evaluate():
             for cfg in evaluations:
                 eval_lm.main(cfg)
 
-        sides = {"ours": lambda: start(f"cold{next(caches)}"), "eval-lm": stock}
-        seconds = take_turns(sides, self.args.turns, self.cuda)
-        pairs = len(start("warm").dataset("train"))
-        warm = take_turns({"warm": lambda: start("warm")}, self.args.turns, self.cuda)["warm"]
-        warm_seconds = statistics.median(wall for wall, _ in warm)
+        cold = {"ours": lambda: start(f"cold{next(caches)}"), "eval-lm": lambda: evaluate}
+        cold = take_turns(cold, self.args.turns, self.cuda)
+        start("warm")()
+        warm = {"warm": lambda: start("warm"), "without": lambda: start(None)}
+        warm = take_turns(warm, self.args.turns, self.cuda)
+        warm_seconds, without_seconds = (median_wall(warm[name]) for name in ("warm", "without"))
         return {
-            **ratio(seconds, "ours", ["eval-lm"], self.cuda),
-            "pairs": pairs,
-            "warm_start_seconds": warm_seconds,
-            "warm_start_seconds_per_30000_pairs": warm_seconds * 30000 / pairs,
+            **ratio(cold, "ours", ["eval-lm"], self.cuda),
+            "pairs": len(self.dual_trainer("warm").task.dataset("train")),
+            "warm_start_seconds": warm_seconds - without_seconds,
         }
 
     def measure_generation(self):
         source, target = self.args.source_lang, self.args.target_lang
         dual, plain = str(self.folder / "dual.pt"), str(self.folder / "plain.pt")
         trainer = self.dual_trainer()
+        trainer.consolidate_optimizer()
         trainer.save_checkpoint(dual, {"train_iterator": {"epoch": 1, "iterations_in_epoch": 0}, "val_loss": None})
         save_plain(Checkpoint(dual, "--path").direction(f"{source}-{target}"), plain)
         outputs = {}
@@ -289,15 +291,22 @@ def train(trainer, batches):
 
 def peak_memory(args, folder, name, batches):
     """Trains on `batches`, and returns the peak memory of this process in bytes: the GPU's if it is used."""
+    quiet()
     benchmark = Benchmark(args, folder)
     if name in ("primal", "reverse"):
         train(benchmark.stock_trainer(*benchmark.direction(name)), batches)
     elif name != "idle":
         # "first" scores the marginals on its way, "dual" finds them in the cache.
         train(benchmark.dual_trainer("first" if name == "first" else "cache"), batches)
-    language_models = [found for found in gc.get_objects() if isinstance(found, FairseqLanguageModel)]
+    language_models = [found for found in gc.get_objects() if issubclass(type(found), FairseqLanguageModel)]
     peak = torch.cuda.max_memory_allocated() if benchmark.cuda else peak_resident()
     return {"bytes": peak, "language_models": len(language_models)}
+
+
+def quiet():
+    """fairseq would write each configuration out, and torch warn of how fairseq calls it."""
+    logging.disable(logging.INFO)
+    warnings.simplefilter("ignore")
 
 
 def peak_resident():
@@ -320,8 +329,9 @@ def table(results):
             ours, stock = (f"{seconds:.2f} s" for seconds in result[f"{results['clock']}_seconds"])
         lines.append(f"{name:10}  {result['ratio']:6.3f}  {ours:>10}  {stock:>10}")
     if "marginals" in results:
-        seconds = results["marginals"]["warm_start_seconds_per_30000_pairs"]
-        lines.append(f"a start with a warm cache: {seconds:.2f} s for 30,000 pairs, with the loading of the data")
+        marginals = results["marginals"]
+        seconds, pairs = marginals["warm_start_seconds"], marginals["pairs"]
+        lines.append(f"a start with a warm cache takes {seconds:.2f} s more for the marginals of {pairs:,} pairs")
     if "generation" in results:
         same = "the same" if results["generation"]["same_hypotheses"] else "NOT the same"
         lines.append(f"generation: {same} hypotheses of {results['generation']['sentences']} sentences")
@@ -354,7 +364,7 @@ def make_parser():
 
 def main():
     args = make_parser().parse_args()
-    logging.disable(logging.INFO)  # fairseq would write each configuration out
+    quiet()
     cuda = torch.cuda.is_available() and not args.cpu
     results = {
         "device": torch.cuda.get_device_name() if cuda else f"CPU, {torch.get_num_threads()} threads",

@@ -45,10 +45,12 @@ narrow_lm=(--decoder-embed-dim 128 --decoder-input-dim 128 --decoder-output-dim 
     --dropout 0.1 --max-tokens 2048)
 every() { echo "--validate-interval-updates $1 --save-interval-updates $1"; }
 if [[ $recipe == toy ]]; then
+    vocabulary=()
     lm=("${narrow_lm[@]}" --lr 0.002 --warmup-updates 50 --max-update 150 $(every 50))
     warm=("${narrow[@]}" --lr 0.002 --warmup-updates 100 --max-update 150 $(every 50))
     dsl=(--max-tokens 2048 --max-update 80 $(every 20) --dsl-ramp-updates 20)
 else
+    vocabulary=(--vocab-size 4000)
     lm=("${narrow_lm[@]}" --lr 0.002 --warmup-updates 150 --max-update 600 $(every 100))
     warm=("${narrow[@]}" --lr 0.002 --warmup-updates 300 --max-update 1200 $(every 200))
     dsl=(--max-tokens 2048 --max-update 300 $(every 50) --dsl-ramp-updates 50)
@@ -64,11 +66,11 @@ echo "$PYTHON"
 
 step "2/7 corpus $recipe, $lang-en"
 # What the recipe is made from; the corpus is made again when that changes.
-made=$(cat data-bin-recipes/*.py "data-bin-recipes/$recipe"/prepare.* | cksum)
+made="$(cat data-bin-recipes/*.py "data-bin-recipes/$recipe"/prepare.* | cksum) ${vocabulary[*]}"
 if [[ -d $data && $(cat "$data/made.txt" 2>/dev/null) == "$made" ]]; then
     echo "already in $data"
 else
-    "data-bin-recipes/$recipe/prepare.sh" --lang "$lang" --out "$data"
+    "data-bin-recipes/$recipe/prepare.sh" --lang "$lang" --out "$data" "${vocabulary[@]}"
     echo "$made" >"$data/made.txt"
 fi
 

@@ -378,6 +378,7 @@ def main():
         "data_bin": args.data_bin,
         "subset": args.subset,
         "sentences": count,
+        "languages": [args.source_lang, args.target_lang],
         "baseline": args.baseline.name,
         "systems": {system.name: ",".join(system.paths) for system in systems},
         "text": text,

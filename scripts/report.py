@@ -10,7 +10,6 @@ direction, with their duality gap and BLEU; all others (language models, warm st
 
 import argparse
 import json
-import shlex
 import sys
 from pathlib import Path
 
@@ -187,8 +186,9 @@ def scores(evaluation):
 def samples(evaluation, count):
     """A few translations side by side: sentences at even distances, so that nobody has chosen them."""
     parts = []
-    for direction in evaluation["directions"]:
-        source, target = direction.split("-")
+    primal = evaluation["languages"]
+    for source, target in (primal, reversed(primal)):
+        direction = f"{source}-{target}"
         columns = {
             source: evaluate.read_lines(f"{evaluation['text']}.{source}"),
             f"{target} (reference)": evaluate.read_lines(f"{evaluation['text']}.{target}"),

@@ -1,9 +1,9 @@
 """The statistics in a log that fairseq wrote with `--log-format json`.
 
 On the standard output a line is `TIME | INFO | TAG | {"num_updates": "40", "loss": "9.1", ...}`, among lines of other
-loggers; in a `--log-file` it is the part in braces alone. TAG is `train_inner` (every `--log-interval` updates), `train`
-(end of an epoch) or the name of an evaluated subset (`valid`, `test`). The last two carry their tag as a prefix of
-every key, which is taken off here.
+loggers; in a `--log-file` it is the part in braces alone. TAG is `train_inner` (every `--log-interval` updates),
+`train` (end of an epoch) or the name of an evaluated subset (`valid`, `test`). The last two carry their tag as a prefix
+of every key, which is taken off here.
 """
 
 import json
