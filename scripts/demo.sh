@@ -51,9 +51,9 @@ if [[ $recipe == toy ]]; then
     dsl=(--max-tokens 2048 --max-update 80 $(every 20) --dsl-ramp-updates 20)
 else
     vocabulary=(--vocab-size 4000)
-    lm=("${narrow_lm[@]}" --lr 0.002 --warmup-updates 150 --max-update 600 $(every 100))
-    warm=("${narrow[@]}" --lr 0.002 --warmup-updates 300 --max-update 1200 $(every 200))
-    dsl=(--max-tokens 2048 --max-update 300 $(every 50) --dsl-ramp-updates 50)
+    lm=("${narrow_lm[@]}" --lr 0.002 --warmup-updates 150 --max-update 500 $(every 100))
+    warm=("${narrow[@]}" --lr 0.002 --warmup-updates 300 --max-update 1000 $(every 200))
+    dsl=(--max-tokens 2048 --max-update 200 $(every 50) --dsl-ramp-updates 50)
 fi
 
 began=$SECONDS
