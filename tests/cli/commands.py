@@ -158,7 +158,7 @@ def script(name):
 
 
 def processes():
-    """A context for processes that start from a clean server with torch and fairseq loaded: quick, and no inherited state."""
+    """A context for processes that start quickly, from a clean server with torch and fairseq loaded."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["fairseq_cli.train", "fairseq_dsl", "commands"])
     return context
@@ -178,7 +178,7 @@ def train_in_process(log, arguments):
 def sentence_pairs(count, seed, longest=6, words=6):
     """Pairs of two made-up languages, ``de`` and ``en``.
 
-    The translation is in reverse order, and a word has one to three words there, so that sides sort differently by length.
+    The translation is in reverse order, and a word has one to three words there: the sides sort differently by length.
     """
     draw = random.Random(seed)
     for _ in range(count):
@@ -228,12 +228,16 @@ def make_chain(folder, pairs, joined=True, arch=TRANSFORMER, lm_updates=30, upda
     Args:
         pairs: the sentence pairs of ``train``, ``valid`` and ``test``.
     """
-    chain = SimpleNamespace(folder=folder, text=folder / "text", pairs={name: list(part) for name, part in pairs.items()})
+    chain = SimpleNamespace(
+        folder=folder, text=folder / "text", pairs={name: list(part) for name, part in pairs.items()}
+    )
     for name, part in chain.pairs.items():
         write_pairs(chain.text / name, part)
     chain.data = binarize(chain.text, folder / "bin", joined=joined)
     chain.lm_data = {
-        language: binarize_for_lm(chain.text, language, chain.data / f"dict.{language}.txt", folder / f"bin-lm.{language}")
+        language: binarize_for_lm(
+            chain.text, language, chain.data / f"dict.{language}.txt", folder / f"bin-lm.{language}"
+        )
         for language in ("de", "en")
     }
     chain.lm = {

@@ -1,4 +1,4 @@
-"""Each kind of bad input: one message that names the flag or file, what was found and what is wanted; nothing is lost."""
+"""Each kind of bad input gets one message that names the flag or file, what was found and what is wanted."""
 
 import os
 import re
@@ -12,10 +12,8 @@ import torch
 from commands import (
     LM_TASK,
     PLUGIN,
-    REPOSITORY,
     TASK,
     TRAINING,
-    TRANSFORMER,
     TRANSFORMER_LM,
     binarize,
     binarize_for_lm,
@@ -93,7 +91,9 @@ def bad(chain, separate, tmp_path_factory):
         path.unlink()
     # language models whose own data folder is gone, so that no dictionary is beside them
     for language in ("de", "en"):
-        made[f"lm moved {language}"] = edited(chain.lm[language], folder / f"moved.{language}.pt", task__data="/nowhere")
+        made[f"lm moved {language}"] = edited(
+            chain.lm[language], folder / f"moved.{language}.pt", task__data="/nowhere"
+        )
         name = f"moved separate {language}"
         made[name] = edited(separate.lm[language], folder / f"{name}.pt", task__data="/nowhere")
     return made
@@ -182,10 +182,12 @@ CASES = {
         whole(source_lm="lm fewer"), ["--source-lm", "vocabulary of 23 symbols", "has 24", "--srcdict"],
     ),
     "a warm start of a vocabulary in another order": (
-        whole(primal_checkpoint="warm order"), ["--primal-checkpoint", r"symbol 4 is '\w+' there and '\w+'", "--srcdict"],
+        whole(primal_checkpoint="warm order"),
+        ["--primal-checkpoint", r"symbol 4 is '\w+' there and '\w+'", "--srcdict"],
     ),
     "a warm start of another vocabulary": (
-        whole(primal_checkpoint="warm fewer"), ["--primal-checkpoint", "vocabulary of 23 symbols", "has 24", "--srcdict"],
+        whole(primal_checkpoint="warm fewer"),
+        ["--primal-checkpoint", "vocabulary of 23 symbols", "has 24", "--srcdict"],
     ),
     # language models trained otherwise
     "a language model across sentences": (
@@ -199,7 +201,9 @@ CASES = {
         whole(source_lm="lm too short"), ["--source-lm", "the longest of 7 tokens", "--tokens-per-sample 7"],
     ),
     # swapped
-    "swapped language models": (swapped_lms, ["--source-lm", "--target-lm", "swapped", "language model of de", "that of en"]),
+    "swapped language models": (
+        swapped_lms, ["--source-lm", "--target-lm", "swapped", "language model of de", "that of en"],
+    ),
     "swapped language models without their data": (swapped_moved_lms, ["--source-lm", "--target-lm", "swapped"]),
     "swapped warm starts": (
         lambda chain, bad: replaced(
@@ -233,7 +237,8 @@ CASES = {
         ["--primal-arch transformer_lm", "no encoder-decoder"],
     ),
     "no model of one direction": (
-        pair("--arch", "dual_translation", "--primal-arch", "lstm"), ["dual model", "en-de", "--dual-checkpoint", "--dual-arch"],
+        pair("--arch", "dual_translation", "--primal-arch", "lstm"),
+        ["dual model", "en-de", "--dual-checkpoint", "--dual-arch"],
     ),
     "a checkpoint and an architecture": (whole(primal_arch="lstm"), ["--primal-checkpoint", "--primal-arch"]),
     # the task
@@ -246,7 +251,8 @@ CASES = {
         for flag in ("--truncate-source", "--load-alignments", "--num-batch-buckets 4")
     },
     "a missing language": (
-        lambda chain, bad: [*dsl_flags(chain), "-t", "fr"], ["--target-lang fr", r"dict\.fr\.txt", "languages are de, en"],
+        lambda chain, bad: [*dsl_flags(chain), "-t", "fr"],
+        ["--target-lang fr", r"dict\.fr\.txt", "languages are de, en"],
     ),
     "the same language twice": (lambda chain, bad: [*dsl_flags(chain), "-t", "de"], ["--source-lang", "both de"]),
     "all pairs too long": (whole(max_source_positions=1), ["no pair is left of 96"]),
@@ -291,8 +297,10 @@ def test_data_folders(chain, bad, tmp_path, data, patterns):
 
 @pytest.mark.parametrize("folder", ["there", "gone"])
 def test_swapped_language_models_of_separate_dictionaries(separate, bad, tmp_path, folder):
-    """Their own dictionaries tell, or, where these are gone and the vocabularies of one size, what they say of sentences."""
-    lm = separate.lm if folder == "there" else {language: bad[f"moved separate {language}"] for language in ("de", "en")}
+    """Their dictionaries tell, or, where these are gone and the sizes agree, what they say of sentences."""
+    lm = (
+        separate.lm if folder == "there" else {language: bad[f"moved separate {language}"] for language in ("de", "en")}
+    )
     flags = replaced(dsl_flags(separate), source_lm=lm["en"], target_lm=lm["de"])
     message = refusal(tmp_path, train, separate.data, *flags, "--max-update", 1, "--save-dir", tmp_path)
     check(message, ["--source-lm", "another vocabulary: symbol 4 is.*--srcdict" if folder == "there" else "swapped"])
@@ -356,7 +364,9 @@ def test_generation_is_refused_before_it_writes(chain, bad, dual, capsys, case):
     assert "H-" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("direction, words", [("de-fr", ["de-fr", "de-en and en-de"]), ("de-en", ["no dual checkpoint"])])
+@pytest.mark.parametrize(
+    "direction, words", [("de-fr", ["de-fr", "de-en and en-de"]), ("de-en", ["no dual checkpoint"])]
+)
 def test_export_is_refused(chain, dual, tmp_path, direction, words):
     export = script("export")
     source = dual if direction == "de-fr" else chain.warm["de-en"]
@@ -390,7 +400,9 @@ def test_one_line_and_no_traceback(chain, tmp_path):
     flags = [*dsl_flags(chain), "--max-update", 1, "--save-dir", tmp_path]
     wrong = replaced(flags, dsl_lambda=-3)
     arguments = [program, chain.data, *TRAINING, *wrong, "--user-dir", PLUGIN]
-    result = subprocess.run([str(a) for a in arguments], capture_output=True, text=True, env=dict(os.environ, COLUMNS="80"))
+    result = subprocess.run(
+        [str(a) for a in arguments], capture_output=True, text=True, env=dict(os.environ, COLUMNS="80")
+    )
     assert result.returncode not in (0, None)
     lines = result.stderr.strip().splitlines()
     assert lines[-1] == "fairseq_dsl: error: --dsl-lambda -3.0: a number of 0 or more is wanted"

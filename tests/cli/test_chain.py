@@ -37,7 +37,7 @@ STOCK = "import sys; from fairseq_cli.generate import cli_main; cli_main(); asse
 
 @pytest.fixture(scope="module")
 def run(chain, tmp_path_factory):
-    """The folder of a DSL run that was killed and went on, and whose warm starts, language models and cache are gone."""
+    """The folder of a DSL run that was killed and went on; its warm starts, language models and cache are gone."""
     home = tmp_path_factory.mktemp("run")
     folder, inputs, cache = home / "dsl", home / "inputs", home / "cache"
     shutil.copytree(chain.folder, inputs)

@@ -24,14 +24,24 @@ NORMS = [f"{name}_{direction}" for name in ("gnorm", "pnorm") for direction in D
 BLEU = ["bleu"] + [f"bleu_{direction}" for direction in DIRECTIONS]
 
 
-# Without a larger eps, Adam makes whole steps of rounding errors, where the gradient is 0 (the bias of attention's keys).
+# Without a larger eps, Adam makes whole steps of rounding errors where the gradient is 0: the bias of attention's keys.
 @pytest.mark.parametrize(
     "optimizer", [("adam", "--lr", 2e-3, "--adam-eps", 1e-3), ("sgd", "--lr", 0.02)], ids=["adam", "sgd"]
 )
 @pytest.mark.parametrize("smoothing", [0, 0.1])
 def test_ten_updates_equal_those_of_two_stock_runs(chain, tmp_path, smoothing, optimizer):
     # One batch an epoch, and the same denominator: both then see the same sentences and the same gradients.
-    shared = ["--sentence-avg", "--label-smoothing", smoothing, "--batch-size", 96, "--max-update", 10, "--clip-norm", 0]
+    shared = [
+        "--sentence-avg",
+        "--label-smoothing",
+        smoothing,
+        "--batch-size",
+        96,
+        "--max-update",
+        10,
+        "--clip-norm",
+        0,
+    ]
     shared += ["--optimizer", *optimizer, "--disable-validation"]
     none = {f"model__{name}": 0.0 for name in ("dropout", "attention_dropout", "activation_dropout")}
     without_dropout = {d: edited(chain.warm[d], tmp_path / f"{d}.pt", **none) for d in DIRECTIONS}
@@ -71,12 +81,17 @@ def test_the_same_keys_always(chain, tmp_path, models, bleu):
 
 
 def test_the_figures_fit_together(chain, tmp_path):
-    run = train(chain.data, *dsl_flags(chain), "--max-epoch", 1, "--eval-bleu", "--save-dir", tmp_path, "--dsl-lambda", 0.01)
+    run = train(
+        chain.data, *dsl_flags(chain), "--max-epoch", 1, "--eval-bleu", "--save-dir", tmp_path, "--dsl-lambda", 0.01
+    )
     stats = {key[len("valid_") :]: float(value) for key, value in run.stats["valid"][-1].items() if key != "epoch"}
     for direction in DIRECTIONS:
         # fairseq rounds nll_loss to 3 places, the perplexity to 2
         assert stats[f"ppl_{direction}"] == pytest.approx(2 ** stats[f"nll_loss_{direction}"], rel=1e-3)
-    ends = {language: sum(len(pair[i].split()) + 1 for pair in chain.pairs["valid"]) for i, language in enumerate(("de", "en"))}
+    ends = {
+        language: sum(len(pair[i].split()) + 1 for pair in chain.pairs["valid"])
+        for i, language in enumerate(("de", "en"))
+    }
     nll = (stats["nll_loss_de-en"] * ends["en"] + stats["nll_loss_en-de"] * ends["de"]) / sum(ends.values())
     assert stats["nll_loss"] == pytest.approx(nll, abs=2e-3)
     assert stats["bleu"] == pytest.approx((stats["bleu_de-en"] + stats["bleu_en-de"]) / 2, abs=0.01)

@@ -95,7 +95,9 @@ def test_warm_starts_of_other_architectures(chain, tmp_path, arch):
     for name, direction in (("--primal-checkpoint", "de-en"), ("--dual-checkpoint", "en-de")):
         start = train_translation(chain.data, direction, tmp_path / direction, arch=arch, updates=2)
         flags[flags.index(name) + 1] = start
-    run = train(chain.data, *TASK, *flags, *lm_flags(chain), "--max-update", 1, "--lr", 0, "--save-dir", tmp_path / "dual")
+    run = train(
+        chain.data, *TASK, *flags, *lm_flags(chain), "--max-update", 1, "--lr", 0, "--save-dir", tmp_path / "dual"
+    )
     check_gap(run)
     state = load(tmp_path / "dual" / "checkpoint_last.pt")
     for direction in DIRECTIONS:
@@ -157,7 +159,9 @@ def test_the_order_of_languages_in_names_and_flags(chain, tmp_path, reference, f
     assert signed != 0
     assert float(found["valid_duality_gap_signed"]) == pytest.approx(sign * signed, abs=2e-3)
     for direction in DIRECTIONS:
-        assert len(generate(data, direction, tmp_path / "dual" / "checkpoint_last.pt").hypotheses()) == len(chain.pairs["test"])
+        assert len(generate(data, direction, tmp_path / "dual" / "checkpoint_last.pt").hypotheses()) == len(
+            chain.pairs["test"]
+        )
 
 
 def pairs_seen(run):
@@ -226,6 +230,8 @@ def test_long_and_empty_pairs_are_skipped_in_both_directions(chain, tmp_path, di
         assert run.says(rf"^{long} of {len(part)} pairs longer than .* skipped in both directions")
         assert run.says(rf"^3 of {len(part)} pairs with an empty side are skipped in both directions")
     kept = [pair for pair in chain.pairs["train"] if fits(pair)]
-    assert any(len(pair[1].split()) >= limits["en"] for pair in chain.pairs["train"] if len(pair[0].split()) < limits["de"])
+    assert any(
+        len(pair[1].split()) >= limits["en"] for pair in chain.pairs["train"] if len(pair[0].split()) < limits["de"]
+    )
     assert pairs_seen(run) == (len(kept), tokens(kept))
     check_gap(run)

@@ -38,7 +38,9 @@ def test_each_model_is_clipped_on_its_own(chain, tmp_path, precision):
     limit = (low + high) / 2  # between the two: one is clipped, the other is not
     run, clipped = one_update(chain, tmp_path / "clipped", *flags, "--per-model-clip-norm", limit)
     for d in DIRECTIONS:
-        assert run.last("train_inner", f"gnorm_{d}") == pytest.approx(norms[d], rel=rounding)  # logged as before clipping
+        assert run.last("train_inner", f"gnorm_{d}") == pytest.approx(
+            norms[d], rel=rounding
+        )  # logged as before clipping
         assert clipped[d] == pytest.approx(min(norms[d], limit), rel=rounding, abs=1e-3)
     _, both = one_update(chain, tmp_path / "both", *flags, "--per-model-clip-norm", low / 4)
     for d in DIRECTIONS:

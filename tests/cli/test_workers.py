@@ -72,7 +72,9 @@ def test_statistics(runs):
 
 
 def test_marginals(runs):
-    caches = [{path.name: np.load(path)["scores"] for path in (runs[0] / name / "cache").iterdir()} for name in ("one", "two")]
+    caches = [
+        {path.name: np.load(path)["scores"] for path in (runs[0] / name / "cache").iterdir()} for name in ("one", "two")
+    ]
     assert set(caches[0]) == set(caches[1])
     assert len(caches[0]) == 4  # both sides of train and valid
     for name, scores in caches[0].items():

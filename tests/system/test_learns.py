@@ -9,7 +9,10 @@ from commands import REPOSITORY, dsl_flags, generate, make_chain, train
 DIRECTIONS = ("de-en", "en-de")
 WIDE = "--{0}-embed-dim 64 --{0}-ffn-embed-dim 128 --{0}-layers 1 --{0}-attention-heads 2"
 TRANSFORMER = (
-    "--arch transformer_iwslt_de_en --share-all-embeddings --dropout 0.1 " + WIDE.format("encoder") + " " + WIDE.format("decoder")
+    "--arch transformer_iwslt_de_en --share-all-embeddings --dropout 0.1 "
+    + WIDE.format("encoder")
+    + " "
+    + WIDE.format("decoder")
 ).split()
 DIGITS = "zero one two three four five six seven eight nine".split()
 EUTRANS = REPOSITORY.parent / "shared" / "data" / "eutrans"
@@ -43,7 +46,10 @@ def dsl_and_control(chain, folder, weight, arguments):
     for name, value in (("control", 0), ("dsl", weight)):
         flags = [*dsl_flags(chain), "--dsl-lambda", value, "--save-dir", folder / name]
         runs[name] = train(chain.data, *flags, *arguments)
-        stats = {key: runs[name].last("valid", f"valid_{key}") for key in ("nll_loss", "duality_gap", "duality_loss", "unlearnt")}
+        stats = {
+            key: runs[name].last("valid", f"valid_{key}")
+            for key in ("nll_loss", "duality_gap", "duality_loss", "unlearnt")
+        }
         print(name, stats)
         assert stats["unlearnt"] < 0.2
     return runs
@@ -57,7 +63,9 @@ def test_digits(tmp_path):
     parts = {"train": pairs[:2000], "valid": pairs[2000:2100], "test": pairs[2100:]}
     shared = ["--batch-size", 1000, "--max-tokens", 1500, "--lr", 3e-3, "--seed", seed % 1000, "--log-interval", 50]
     shared += ["--lr-scheduler", "inverse_sqrt", "--warmup-updates", 100]
-    chain = make_chain(tmp_path, parts, arch=TRANSFORMER, lm_updates=150, updates=450, arguments=[*shared, "--disable-validation"])
+    chain = make_chain(
+        tmp_path, parts, arch=TRANSFORMER, lm_updates=150, updates=450, arguments=[*shared, "--disable-validation"]
+    )
     more = [*shared, "--max-update", 200, "--label-smoothing", 0.1]
     runs = dsl_and_control(chain, tmp_path, 0.05, more)
     for direction in DIRECTIONS:
@@ -69,7 +77,9 @@ def test_digits(tmp_path):
     assert gaps["dsl"] < 0.8 * gaps["control"]
 
 
-@pytest.mark.skipif(not EUTRANS.is_dir(), reason=f"no {EUTRANS}: real text for the tests, which is no part of the repository")
+@pytest.mark.skipif(
+    not EUTRANS.is_dir(), reason=f"no {EUTRANS}: real text for the tests, which is no part of the repository"
+)
 def test_eutrans(tmp_path):
     """Spanish and English sentences from a hotel's desk; Spanish stands in for ``de``."""
 
@@ -80,7 +90,9 @@ def test_eutrans(tmp_path):
     parts = {"train": read("training"), "valid": read("dev"), "test": read("test")[::20]}
     shared = ["--batch-size", 1000, "--max-tokens", 1500, "--lr", 3e-3, "--log-interval", 50]
     shared += ["--lr-scheduler", "inverse_sqrt", "--warmup-updates", 100]
-    chain = make_chain(tmp_path, parts, arch=TRANSFORMER, lm_updates=120, updates=350, arguments=[*shared, "--disable-validation"])
+    chain = make_chain(
+        tmp_path, parts, arch=TRANSFORMER, lm_updates=120, updates=350, arguments=[*shared, "--disable-validation"]
+    )
     runs = dsl_and_control(chain, tmp_path, 0.05, [*shared, "--max-update", 120, "--label-smoothing", 0.1])
     for direction in DIRECTIONS:
         translated = generate(chain.data, direction, tmp_path / "dsl" / "checkpoint_last.pt", "--batch-size", 100)
