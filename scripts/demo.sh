@@ -27,6 +27,7 @@ while [[ $# -gt 0 ]]; do
 done
 [[ $recipe == homeassistant || $lang == de ]] || die "--toy has German and English only; leave --lang $lang out"
 [[ $lang != en ]] || die "--lang en: the other language is English already"
+corpus_lang=$lang lang=${lang//-/_} # a hyphen divides the languages of a pair: the recipe writes zh_Hans for zh-Hans
 cd "$(dirname "$0")/.."
 
 data=data-bin/$recipe-$lang-en
@@ -70,7 +71,7 @@ made="$(cat data-bin-recipes/*.py "data-bin-recipes/$recipe"/prepare.* | cksum) 
 if [[ -d $data && $(cat "$data/made.txt" 2>/dev/null) == "$made" ]]; then
     echo "already in $data"
 else
-    "data-bin-recipes/$recipe/prepare.sh" --lang "$lang" --out "$data" "${vocabulary[@]}"
+    "data-bin-recipes/$recipe/prepare.sh" --lang "$corpus_lang" --out "$data" "${vocabulary[@]}"
     echo "$made" >"$data/made.txt"
 fi
 
