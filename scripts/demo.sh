@@ -66,14 +66,7 @@ export PYTHON OMP_NUM_THREADS=1
 echo "$PYTHON"
 
 step "2/7 corpus $recipe, $lang-en"
-# What the recipe is made from; the corpus is made again when that changes.
-made="$(cat data-bin-recipes/*.py "data-bin-recipes/$recipe"/prepare.* | cksum) ${vocabulary[*]}"
-if [[ -d $data && $(cat "$data/made.txt" 2>/dev/null) == "$made" ]]; then
-    echo "already in $data"
-else
-    "data-bin-recipes/$recipe/prepare.sh" --lang "$corpus_lang" --out "$data" "${vocabulary[@]}"
-    echo "$made" >"$data/made.txt"
-fi
+"data-bin-recipes/$recipe/prepare.sh" --lang "$corpus_lang" --out "$data" "${vocabulary[@]}"
 
 step "3/7 language models, two at a time"
 "$PYTHON" scripts/parallel.py \
