@@ -247,7 +247,10 @@ class Benchmark:
 
             return run
 
-        sides = {"dual": translate("dual", "dual_translation", dual), "plain": translate("plain", "translation", plain)}
+        sides = {
+            "dual": functools.partial(translate, "dual", "dual_translation", dual),
+            "plain": functools.partial(translate, "plain", "translation", plain),
+        }
         seconds = take_turns(sides, self.args.turns, self.cuda)
         return {
             **ratio(seconds, "dual", ["plain"], self.cuda),
@@ -379,8 +382,8 @@ def main():
                 print(f"measuring {part}", file=sys.stderr)
                 with contextlib.redirect_stdout(sys.stderr):  # what fairseq prints is no result
                     results[part] = getattr(benchmark, f"measure_{part}")()
-    if args.output:
-        Path(args.output).write_text(json.dumps(results, indent=2) + "\n")
+                if args.output:
+                    Path(args.output).write_text(json.dumps(results, indent=2) + "\n")
     print(f"{results['device']}, torch {results['torch']}, medians of {args.turns} turns")
     print(table(results))
 
