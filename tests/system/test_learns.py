@@ -59,22 +59,22 @@ def test_digits(tmp_path):
     """A task of its own in every run; the seed is printed."""
     seed = random.randrange(10**6)
     print(f"seed {seed}")
-    pairs = list(digit_pairs(2300, random.Random(seed)))
-    parts = {"train": pairs[:2000], "valid": pairs[2000:2100], "test": pairs[2100:]}
+    pairs = list(digit_pairs(2600, random.Random(seed)))
+    parts = {"train": pairs[:2000], "valid": pairs[2000:2400], "test": pairs[2400:]}
     shared = ["--batch-size", 1000, "--max-tokens", 1500, "--lr", 3e-3, "--seed", seed % 1000, "--log-interval", 50]
     shared += ["--lr-scheduler", "inverse_sqrt", "--warmup-updates", 100]
     chain = make_chain(
-        tmp_path, parts, arch=TRANSFORMER, lm_updates=150, updates=450, arguments=[*shared, "--disable-validation"]
+        tmp_path, parts, arch=TRANSFORMER, lm_updates=150, updates=350, arguments=[*shared, "--disable-validation"]
     )
-    more = [*shared, "--max-update", 200, "--label-smoothing", 0.1]
-    runs = dsl_and_control(chain, tmp_path, 0.05, more)
+    more = [*shared, "--max-update", 150, "--lr", 1e-3, "--label-smoothing", 0.1]
+    runs = dsl_and_control(chain, tmp_path, 0.1, more)
     for direction in DIRECTIONS:
         translated = generate(chain.data, direction, tmp_path / "dsl" / "checkpoint_last.pt", "--batch-size", 200)
         score = bleu(translated, parts["test"], direction)
         print(direction, score)
-        assert score > 80
+        assert score > 60
     gaps = {name: run.last("valid", "valid_duality_loss") for name, run in runs.items()}
-    assert gaps["dsl"] < 0.8 * gaps["control"]
+    assert gaps["dsl"] < 0.9 * gaps["control"]
 
 
 @pytest.mark.skipif(
