@@ -57,6 +57,11 @@ else
     dsl=(--max-tokens 2048 --max-update 200 $(every 50) --dsl-ramp-updates 50)
 fi
 
+finish() {
+    [[ $1 -eq 0 ]] || echo "demo.sh stopped with exit code $1; run the same command again: it goes on where it was" >&2
+}
+trap 'finish $?' EXIT
+
 began=$SECONDS
 step() { printf '\n== %s (%d:%02d)\n' "$*" $(((SECONDS - began) / 60)) $(((SECONDS - began) % 60)); }
 
