@@ -49,7 +49,7 @@ if [[ $recipe == toy ]]; then
     vocabulary=()
     lm=("${narrow_lm[@]}" --lr 0.002 --warmup-updates 50 --max-update 150 $(every 50))
     warm=("${narrow[@]}" --lr 0.002 --warmup-updates 100 --max-update 150 $(every 50))
-    dsl=(--max-tokens 2048 --max-update 80 $(every 20) --dsl-ramp-updates 20)
+    dsl=(--max-tokens 2048 --max-update 60 $(every 20) --dsl-ramp-updates 20)
 else
     vocabulary=(--vocab-size 4000)
     lm=("${narrow_lm[@]}" --lr 0.002 --warmup-updates 150 --max-update 500 $(every 100))
