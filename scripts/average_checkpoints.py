@@ -24,8 +24,9 @@ from fairseq import checkpoint_utils  # noqa: E402
 from omegaconf import OmegaConf  # noqa: E402
 
 # fairseq's file names, and the number in them that counts.
-EPOCH = re.compile(r"checkpoint(\d+)\.pt")  # checkpoint12.pt
-UPDATE = re.compile(r"checkpoint_\d+_(\d+)\.pt")  # checkpoint_3_500.pt: epoch 3, update 500
+EPOCH = re.compile(r"checkpoint(\d+)\.pt")
+UPDATE = re.compile(r"checkpoint_\d+_(\d+)\.pt")
+EXAMPLES = {EPOCH: "checkpoint12.pt", UPDATE: "checkpoint_3_500.pt"}
 
 
 def last_checkpoints(folder, pattern, count, upper_bound=None):
@@ -35,7 +36,7 @@ def last_checkpoints(folder, pattern, count, upper_bound=None):
     kept = [path for number, path in numbered if upper_bound is None or number <= upper_bound]
     if len(kept) < count:
         found = ", ".join(path.name for path in kept) or "none"
-        raise BadInput(f"--inputs {folder}: {count} checkpoints named like {pattern.pattern} are wanted, found {found}")
+        raise BadInput(f"--inputs {folder}: {count} checkpoints like {EXAMPLES[pattern]} are wanted, found {found}")
     return kept[-count:]
 
 

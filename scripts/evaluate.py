@@ -236,7 +236,7 @@ def read_lines(path):
 
 
 def make_jobs(args, systems, count):
-    """Returns {(system, direction): generate job}, and {system: validate job} for the pairs."""
+    """Returns {(system, direction): generate job}, and {system: validate job} for those with a duality gap."""
     data_files = [str(path) for path in Path(args.data_bin).glob(f"{args.subset}.*")]
     if not data_files:
         sys.exit(f"--data-bin {args.data_bin}: no {args.subset}.* there; data with this --subset are wanted")
@@ -252,8 +252,8 @@ def make_jobs(args, systems, count):
                 inputs=[*path.split(os.pathsep), *data_files],
                 total=count,
             )
-        if system.is_pair:
-            path = system.path(True)
+        path = system.path(True)
+        if system.is_pair and os.pathsep not in path:  # fairseq-validate takes no ensemble
             validations[system.name] = Job(
                 name=f"{system.name} duality gap",
                 command=validate_command(args, path),

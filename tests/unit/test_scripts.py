@@ -19,6 +19,7 @@ SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 import average_checkpoints  # noqa: E402
+import benchmark  # noqa: E402
 import evaluate  # noqa: E402
 import parallel  # noqa: E402
 import report  # noqa: E402
@@ -426,6 +427,29 @@ def test_the_last_of_a_repeated_flag_counts(flags):
     assert command[:2] == ["train", "data"] and command[-3:] == ["--min-loss-scale", "-1", "--cpu"]
     assert "5" not in " ".join(command)
     assert step.Progress("x", command, None).total == 9
+
+
+class TestBenchmark:
+    def test_ratio_is_the_median_of_the_turns(self):
+        seconds = {
+            "dual": [(2, 3), (8, 3), (3, 3)],
+            "primal": [(1, 1), (1, 1), (1, 2)],
+            "reverse": [(1, 1), (1, 1), (2, 2)],
+        }
+        on_gpu = benchmark.ratio(seconds, "dual", ["primal", "reverse"], cuda=True)
+        assert on_gpu["wall_ratios"] == [1, 4, 1]
+        assert on_gpu["wall_seconds"] == [3, 2]
+        assert on_gpu["ratio"] == 1  # of wall-clock time; of the medians it would be 1.5
+        assert benchmark.ratio(seconds, "dual", ["primal", "reverse"], cuda=False)["ratio"] == 1.5
+
+    def test_the_sides_take_turns(self):
+        calls = []
+        sides = {
+            name: lambda name=name: calls.append(f"prepare {name}") or (lambda: calls.append(name)) for name in "ab"
+        }
+        seconds = benchmark.take_turns(sides, 2, cuda=False)
+        assert calls == ["prepare a", "a", "prepare b", "b", "prepare b", "b", "prepare a", "a"]
+        assert [len(turns) for turns in seconds.values()] == [2, 2]
 
 
 def test_difference_names_what_changed():
