@@ -47,7 +47,7 @@ narrow_lm=(--decoder-embed-dim 128 --decoder-input-dim 128 --decoder-output-dim 
 every() { echo "--validate-interval-updates $1 --save-interval-updates $1"; }
 if [[ $recipe == toy ]]; then
     vocabulary=()
-    lm=("${narrow_lm[@]}" --lr 0.002 --warmup-updates 50 --max-update 150 $(every 50))
+    lm=("${narrow_lm[@]}" --lr 0.002 --warmup-updates 50 --max-update 100 $(every 50))
     warm=("${narrow[@]}" --lr 0.002 --warmup-updates 100 --max-update 150 $(every 50))
     dsl=(--max-tokens 2048 --max-update 60 $(every 20) --dsl-ramp-updates 20)
 else
