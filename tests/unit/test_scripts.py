@@ -311,8 +311,9 @@ class TestReport:
 
 
 TRAINER = """
-import json, sys, time
+import json, os, sys, time
 save_dir, wait = sys.argv[1], float(sys.argv[2])
+open(save_dir + "/pid.txt", "w").write(str(os.getpid()))
 open(save_dir + "/ran.txt", "a").write("x")
 for n in range(1, 4):
     statistics = json.dumps({"update": 1, "num_updates": str(n), "ppl": "9"})
@@ -376,7 +377,7 @@ class TestStep:
         process = subprocess.Popen(command(wait=60), stdout=subprocess.PIPE, text=True)
         while not (tmp_path / "run" / "ran.txt").exists():
             time.sleep(0.05)
-        trainer = int(subprocess.check_output(["ps", "-o", "pid=", "--ppid", str(process.pid)], text=True).split()[0])
+        trainer = int((tmp_path / "run" / "pid.txt").read_text())
         process.kill()
         process.wait()
         deadline = time.monotonic() + 10
