@@ -8,6 +8,7 @@ The duality of Xia et al. 2017, "Dual Supervised Learning" (https://arxiv.org/ab
 P(x) P(y|x) = P(y) P(x|y) for a perfect pair of models.
 """
 
+import math
 from typing import NamedTuple, Optional
 
 import torch
@@ -130,15 +131,112 @@ def unlearnt(
     lambda_dual: float,
     label_smoothing: float = 0.0,
     clip: Optional[float] = None,
+    parallel_weight: float = 1.0,
 ) -> Tensor:
     """Which pairs one of the models is taught to find less likely; ``(pairs,)``, bool.
 
-    The loss raises log P(y|x) with the weight (1 - ε) - λ·penalty'(gap), and log P(x|y) with (1 - ε) + λ'·penalty'(gap):
-    where either is negative, that direction un-learns the pair. Without smoothing and clip that is |gap| > 1/(2λ).
+    The loss raises log P(y|x) with the weight w(1 - ε) - λ·penalty'(gap), and log P(x|y) with w(1 - ε) + λ'·penalty'(gap),
+    where w weighs the cross-entropy: where either is negative, that direction un-learns the pair. With w = 1, without
+    smoothing and clip, that is |gap| > 1/(2λ).
 
     >>> unlearnt(torch.tensor([-60.0, 0.0, 49.0, 51.0]), 0.01, 0.01)
     tensor([ True, False, False,  True])
     """
     slope = gap_penalty_slope(gap, clip)
-    gold_weight = 1 - label_smoothing
+    gold_weight = parallel_weight * (1 - label_smoothing)
     return (gold_weight - lambda_primal * slope < 0) | (gold_weight + lambda_dual * slope < 0)
+
+
+# ---- K sampled translations of each sentence: tensors of shape (sentences, K)
+#
+# y is a sentence whose counterpart is not known, x_1 ... x_K are drawn from a proposal q(x|y).
+
+
+def sampled_log_prob(
+    lprobs: Tensor, target: Tensor, pad: int, eos: int, cut: Tensor, temperature: float = 1.0
+) -> Tensor:
+    """log of the probability with which fairseq's sampler draws each sentence, differentiable; ``(rows,)``.
+
+    The sampler divides the logits by the temperature, never draws `pad`, never ends a sentence before its first word,
+    and ends it with certainty at the limit on lengths.
+
+    Args:
+        lprobs: ``(rows, length, vocabulary)``, the model's normalized log-probabilities.
+        target: ``(rows, length)``, the sampled symbols, padded at the end with `pad`.
+        cut: ``(rows,)``, bool: which sentences were ended by the limit on lengths.
+
+    >>> lprobs = torch.tensor([[[0.5, 0.25, 0.25], [0.5, 0.25, 0.25]]]).log()  # of </s>, <pad> and one word
+    >>> sampled_log_prob(lprobs, torch.tensor([[2, 0]]), pad=1, eos=0, cut=torch.tensor([False])).exp()
+    tensor([0.6667])
+    """
+    impossible = torch.zeros_like(lprobs[:1], dtype=torch.bool)
+    impossible[..., pad] = True
+    impossible[:, 0, eos] = True
+    drawn = (lprobs / temperature).masked_fill(impossible, -math.inf).log_softmax(-1)
+    certain = target.eq(pad) | (target.eq(eos) & cut.unsqueeze(-1))
+    gold = drawn.gather(-1, target.unsqueeze(-1)).squeeze(-1)
+    return gold.masked_fill(certain, 0).sum(-1)
+
+
+def baseline(reward: Tensor, kind: str) -> Tensor:
+    """What is subtracted from each sample's reward to lower the variance of the policy gradient; ``(sentences, K)``.
+
+    ``leave-one-out``, the mean of the other samples of the sentence, leaves the expectation of the gradient as it is;
+    ``mean``, of all its samples, multiplies it by (K - 1)/K.
+
+    >>> baseline(torch.tensor([[1.0, 2.0, 6.0]]), "leave-one-out")
+    tensor([[4.0000, 3.5000, 1.5000]])
+    """
+    if kind == "none":
+        return torch.zeros_like(reward)
+    if kind == "mean":
+        return reward.mean(-1, keepdim=True).expand_as(reward)
+    return (reward.sum(-1, keepdim=True) - reward) / (reward.size(-1) - 1)
+
+
+def policy_loss(log_prob: Tensor, advantage: Tensor) -> Tensor:
+    """-(1/K) Σ_k advantage_k log π(sample_k), whose gradient is that of the expected reward, negated; ``(sentences,)``.
+
+    Williams 1992, "Simple Statistical Gradient-Following Algorithms": REINFORCE.
+    """
+    return -(advantage.detach() * log_prob).mean(-1)
+
+
+def log_importance_weights(log_p_y_given_x: Tensor, log_p_x: Tensor, log_q: Tensor) -> Tensor:
+    """log P(x_k) P(y|x_k) / q(x_k|y), ``(sentences, K)``: the samples' parts of P(y) = E_q[P(x) P(y|x) / q(x|y)]."""
+    return log_p_x + log_p_y_given_x - log_q
+
+
+def log_mean_exp(log_weights: Tensor) -> Tensor:
+    """log (1/K) Σ_k w_k; ``(sentences,)``. Of importance weights it is the estimate of log P(y).
+
+    Wang et al. 2018, "Dual Transfer Learning for Neural Machine Translation with Marginal Distribution Regularization".
+
+    >>> log_mean_exp(torch.tensor([[1.0, 3.0]]).log()).exp()
+    tensor([2.])
+    """
+    return log_weights.logsumexp(-1) - math.log(log_weights.size(-1))
+
+
+def effective_sample_size(log_weights: Tensor) -> Tensor:
+    """(Σ w)² / Σ w², from 1 (one sample has all the weight) to K (all weigh the same); ``(sentences,)``.
+
+    >>> effective_sample_size(torch.tensor([[1.0, 1.0, 2.0]]).log())
+    tensor([2.6667])
+    """
+    return (2 * log_weights.logsumexp(-1) - (2 * log_weights).logsumexp(-1)).exp()
+
+
+def expected_risk(log_prob: Tensor, risk: Tensor, sharpness: float) -> Tensor:
+    """Σ_k Q(y_k) Δ(y_k) with Q ∝ P(y_k|x)^α over the distinct candidates of each sentence; ``(sentences,)``.
+
+    Shen et al. 2016, "Minimum Risk Training for Neural Machine Translation" (https://arxiv.org/abs/1512.02433).
+
+    Args:
+        log_prob: ``(sentences, candidates)``, log P(y_k|x); -inf where a sentence has fewer candidates.
+        risk: ``(sentences, candidates)``, Δ: constant.
+
+    >>> expected_risk(torch.tensor([[0.6, 0.2, 0.0]]).log(), torch.tensor([[1.0, 0.0, 9.0]]), sharpness=1.0)
+    tensor([0.7500])
+    """
+    return ((sharpness * log_prob).softmax(-1) * risk).sum(-1)

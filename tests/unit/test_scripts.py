@@ -387,7 +387,11 @@ class TestStep:
         assert not (tmp_path / "run" / "done.txt").exists()
 
     def test_is_interrupted_by_ctrl_c(self, command, tmp_path):
-        process = subprocess.Popen(command(wait=60), stdout=subprocess.PIPE, text=True, start_new_session=True)
+        process = subprocess.Popen(
+            command(wait=60), stdout=subprocess.PIPE, text=True, start_new_session=True,
+            # a shell's background job ignores Ctrl-C, and so would all that the tests start in it
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )  # fmt: skip
         while not (tmp_path / "run" / "ran.txt").exists():
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGINT)
