@@ -1,6 +1,7 @@
 """fairseq's checkpoints as plain data: reading them with checks, and writing ordinary ones."""
 
 import argparse
+import itertools
 import os
 from enum import Enum
 from typing import Any, Dict, Iterable, Optional, Tuple
@@ -112,17 +113,11 @@ class Checkpoint:
                 f"dictionary of the data folder has {len(dictionary)}; binarize with the same dictionary (--srcdict)"
             )
         own = self.own_dictionary(file_name)
-        if own is not None and own.symbols != dictionary.symbols:
-            index, found, wanted = next(
-                (i, a, b)
-                for i, (a, b) in enumerate(
-                    zip(own.symbols + [None] * len(dictionary), dictionary.symbols + [None] * len(own))
-                )
-                if a != b
-            )
+        difference = own and vocabulary_difference(own, dictionary)
+        if difference:
             raise BadInput(
-                f"{self.name}: was trained with another vocabulary: symbol {index} is {found!r} there and {wanted!r} "
-                f"in the {language} dictionary of the data folder; binarize with the same dictionary (--srcdict)"
+                f"{self.name}: was trained with another vocabulary: {difference} in the {language} dictionary of the "
+                "data folder; binarize with the same dictionary (--srcdict)"
             )
 
     def own_dictionary(self, file_name: str) -> Optional[Dictionary]:
@@ -130,6 +125,13 @@ class Checkpoint:
         folder = (self.task.get("data") or "").split(os.pathsep)[0]
         path = os.path.join(folder, file_name)
         return Dictionary.load(path) if folder and os.path.isfile(path) else None
+
+
+def vocabulary_difference(found: Dictionary, wanted: Dictionary) -> Optional[str]:
+    """The first symbol in which two dictionaries differ, in words; None where they are the same."""
+    symbols = itertools.zip_longest(found.symbols, wanted.symbols)
+    differences = (f"symbol {i} is {a!r} there and {b!r}" for i, (a, b) in enumerate(symbols) if a != b)
+    return next(differences, None)
 
 
 def languages_of(direction: str, directions: Iterable[str]) -> Tuple[str, str]:

@@ -1,10 +1,24 @@
 """Bad input from the user: one message that names the flag or the file, and no traceback."""
 
+import contextlib
 import sys
 
 
 class BadInput(ValueError):
     """What the user gave cannot be used; the message names the flag or file, what was found and what is wanted."""
+
+
+@contextlib.contextmanager
+def advice_on_memory(advice: str):
+    """Say what to do where memory runs out: fairseq skips such a batch on one GPU, and stops elsewhere."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if "out of memory" in str(error):
+            error.args = (f"{error}\n{advice}",)
+        elif isinstance(error, MemoryError) or "allocate memory" in str(error):
+            raise BadInput(f"out of memory ({str(error).splitlines()[0]}); {advice}") from error
+        raise
 
 
 def print_without_traceback(previous_hook):

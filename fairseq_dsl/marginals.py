@@ -220,7 +220,7 @@ class Marginals:
         scores, keys = self._from_cache(sides)
         missing = [name for name in sides if scores[name] is None]
         if missing:
-            models = {side.language: self._model(side.language) for side in sides.values()}
+            models = {side.language: self.model(side.language) for side in sides.values()}
             self._refuse_swapped(models[source.language], models[target.language], source, target)
             for name in missing:
                 side = sides[name]
@@ -249,7 +249,8 @@ class Marginals:
         scores, keys = found
         return {name: None if value is None else value.numpy() for name, value in scores.items()}, keys
 
-    def _model(self, language: str) -> LanguageModel:
+    def model(self, language: str) -> LanguageModel:
+        """The language model, loaded when it is first asked for."""
         if language not in self._models:
             self._models[language] = LanguageModel(
                 self.paths[language], self.flags[language], language, self.dictionaries[language], self.device

@@ -3,7 +3,7 @@
 import logging
 import math
 from dataclasses import dataclass, field
-from typing import Dict, Optional
+from typing import Any, Callable, ClassVar, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from fairseq.criterions import FairseqCriterion, register_criterion
 from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
 from omegaconf import II
+from torch import Tensor
 
 from ..errors import BadInput
 from ..objectives import duality_gap, duality_terms, score_targets, unlearnt
@@ -43,38 +44,52 @@ class DSLCrossEntropyCriterionConfig(FairseqDataclass):
     sentence_avg: bool = II("optimization.sentence_avg")
 
 
+class Term(NamedTuple):
+    """What a criterion adds to the cross-entropy of the parallel part."""
+
+    batches: Dict[str, dict]
+    """By direction, the batch whose output it differentiates."""
+    loss: Callable[[Dict[str, Any]], Tuple[Tensor, Dict[str, Tensor]]]
+    """From the models' outputs by direction: the loss, summed over sentences, and sums to be logged."""
+
+
 @register_criterion("dsl_cross_entropy", dataclass=DSLCrossEntropyCriterionConfig)
 class DSLCrossEntropyCriterion(FairseqCriterion):
     """CE(y|x; θ) + CE(x|y; θ') + λ·gap(θ, const)² + λ'·gap(const, θ')², summed over sentence pairs.
 
     See `objectives` for the terms. The sum is returned with one sample size, the tokens of both sides (or the pairs,
     with ``--sentence-avg``), so that λ weighs a pair's gap against the same pair's cross-entropy, as in the paper.
+
+    The base of all criterions that train a pair: they add terms, which are differentiated in the same call of the
+    model (data-parallel training wants that).
     """
 
-    def __init__(
-        self,
-        task,
-        sentence_avg,
-        label_smoothing,
-        dsl_lambda,
-        dsl_lambda_dual,
-        dsl_start_update,
-        dsl_ramp_updates,
-        dsl_gap_clip,
-    ):
-        super().__init__(task)
-        self.sentence_avg = sentence_avg
-        self.label_smoothing = label_smoothing
-        self.lambdas = (dsl_lambda, dsl_lambda if dsl_lambda_dual is None else dsl_lambda_dual)
-        self.start_update = dsl_start_update
-        self.ramp_updates = dsl_ramp_updates
-        self.gap_clip = dsl_gap_clip
-        self.num_updates = 0
-        self._check(dsl_lambda_dual)
+    monolingual: ClassVar[bool] = False
+    """Whether the method learns from monolingual data."""
+    samples_with_language_models: ClassVar[bool] = False
+    """Whether the language models score samples while training, and so stay in memory."""
+    averages: ClassVar[Dict[str, str]] = {}
+    """What the terms log, summed, of each direction: the key, and the key of the sum that it is divided by."""
 
-    def _check(self, dsl_lambda_dual):
-        numbers = {"--dsl-lambda": self.lambdas[0], "--dsl-lambda-dual": dsl_lambda_dual or 0}
-        numbers.update({"--dsl-start-update": self.start_update, "--dsl-ramp-updates": self.ramp_updates})
+    def __init__(self, cfg: DSLCrossEntropyCriterionConfig, task):
+        super().__init__(task)
+        self.cfg = cfg
+        self.label_smoothing = cfg.label_smoothing
+        self.parallel_weight = getattr(cfg, "parallel_weight", 1.0)
+        self.lambdas = (cfg.dsl_lambda, cfg.dsl_lambda if cfg.dsl_lambda_dual is None else cfg.dsl_lambda_dual)
+        self.gap_clip = cfg.dsl_gap_clip
+        self.num_updates = 0
+        self._check()
+
+    @classmethod
+    def build_criterion(cls, cfg, task):
+        return cls(cfg, task)
+
+    def _check(self):
+        cfg = self.cfg
+        numbers = {"--dsl-lambda": cfg.dsl_lambda, "--dsl-lambda-dual": cfg.dsl_lambda_dual or 0}
+        numbers.update({"--dsl-start-update": cfg.dsl_start_update, "--dsl-ramp-updates": cfg.dsl_ramp_updates})
+        numbers["--parallel-weight"] = self.parallel_weight
         for flag, value in numbers.items():
             if not value >= 0 or math.isinf(value):
                 raise BadInput(f"{flag} {value}: a number of 0 or more is wanted")
@@ -89,6 +104,10 @@ class DSLCrossEntropyCriterion(FairseqCriterion):
                 f"give --source-lm and --target-lm, or {flag} 0"
             )
 
+    @property
+    def memory_advice(self) -> str:
+        return "lower --max-tokens or --batch-size (and raise --update-freq)"
+
     def set_num_updates(self, num_updates: int):
         self.num_updates = num_updates
 
@@ -96,36 +115,48 @@ class DSLCrossEntropyCriterion(FairseqCriterion):
         """λ of the primal and of the dual direction: on schedule in training, final in validation."""
         ramp = 1.0
         if self.training:
-            ramp = (self.num_updates - self.start_update + 1) / max(self.ramp_updates, 1)
+            ramp = (self.num_updates - self.cfg.dsl_start_update + 1) / max(self.cfg.dsl_ramp_updates, 1)
         return tuple(weight * min(max(ramp, 0.0), 1.0) for weight in self.lambdas)
+
+    def terms(self, model, sample) -> List[Term]:
+        """What is added to the parallel part in training; all that is constant in it is made here."""
+        return []
 
     def forward(self, model, sample, reduce=True):
         """Return the loss, the sample size that it is divided by, and what is logged (sums)."""
         batches = self._batches(sample)
-        outputs = model({direction: [batch["net_input"]] for direction, batch in batches.items()})
+        terms = self.terms(model, sample) if self.training else []
+        outputs = self._outputs(model, [batches, *(term.batches for term in terms)])
         scores = {
-            direction: self._score(model.models[direction], outputs[direction][0], batch)
+            direction: self._score(self._model(model, direction), outputs[0][direction], batch)
             for direction, batch in batches.items()
         }
-        loss = sum(score.loss.sum() for score in scores.values())
+        loss = self.parallel_weight * sum(score.loss.sum() for score in scores.values())
         lambdas = self.current_lambdas()
         logging_output = {"regularizer": 0.0, "gap": 0.0, "gap_abs": 0.0, "gap_squared": 0.0, "unlearnt": 0.0, "scored": 0}
         if "log_marginal" in sample:
-            terms = self._gap_inputs(batches, scores)
+            gap_inputs = self._gap_inputs(batches, scores)
             if any(lambdas):
-                penalty = duality_terms(*terms, clip=self.gap_clip)
+                penalty = duality_terms(*gap_inputs, clip=self.gap_clip)
                 regularizer = (lambdas[0] * penalty.primal + lambdas[1] * penalty.dual).sum()
                 loss = loss + regularizer
                 logging_output["regularizer"] = regularizer.detach()
-            gap = duality_gap(*terms).detach()
+            gap = duality_gap(*gap_inputs).detach()
             logging_output["gap"] = gap.sum()
             logging_output["gap_abs"] = gap.abs().sum()
             logging_output["gap_squared"] = (gap**2).sum()
             logging_output["unlearnt"] = self._unlearnt(gap, lambdas).double().sum()
             logging_output["scored"] = gap.numel()
+        if self.training:
+            keys = {**self.averages, **{key: None for key in self.averages.values()}}
+            logging_output.update({f"{key}_{direction}": 0.0 for key in keys for direction in batches})
+        for term, term_outputs in zip(terms, outputs[1:]):
+            term_loss, sums = term.loss(term_outputs)
+            loss = loss + term_loss
+            logging_output.update(sums)
         ntokens = sum(batch["ntokens"] for batch in batches.values())
         nsentences = sample["id"].numel()
-        sample_size = nsentences if self.sentence_avg else ntokens
+        sample_size = nsentences if self.cfg.sentence_avg else ntokens
         logging_output.update(
             loss=loss.detach(), ntokens=ntokens, nsentences=nsentences, sample_size=sample_size,
         )  # fmt: skip
@@ -140,11 +171,26 @@ class DSLCrossEntropyCriterion(FairseqCriterion):
         batches = {self.task.direction: sample, self.task.reverse: sample["dual"]}
         return {direction: batches[direction] for direction in (self.task.primal, self.task.dual)}
 
-    def _score(self, model, output, batch):
+    def _model(self, model, direction: str):
+        """The model of one direction."""
+        return model.models[direction]
+
+    def _outputs(self, model, parts: List[Dict[str, dict]]) -> List[Dict[str, Any]]:
+        """The models' outputs for the batches of all parts, by direction, from one call of the pair."""
+        inputs: Dict[str, list] = {}
+        for part in parts:
+            for direction, batch in part.items():
+                inputs.setdefault(direction, []).append(batch["net_input"])
+        found = {direction: iter(outputs) for direction, outputs in model(inputs).items()}
+        return [{direction: next(found[direction]) for direction in part} for part in parts]
+
+    def _score(self, model, output, batch, label_smoothing: Optional[float] = None):
+        if label_smoothing is None:
+            label_smoothing = self.label_smoothing
         # Told the gold symbols, an adaptive softmax computes theirs alone; smoothing takes those of all symbols.
-        told = None if self.label_smoothing else batch
+        told = None if label_smoothing else batch
         lprobs = model.get_normalized_probs(output, log_probs=True, sample=told)
-        return score_targets(lprobs, batch["target"], self.padding_idx, self.label_smoothing)
+        return score_targets(lprobs, batch["target"], self.padding_idx, label_smoothing)
 
     def _gap_inputs(self, batches, scores):
         """log P(x), log P(y|x), log P(y), log P(x|y) of the same pairs in the same rows, float64.
@@ -158,7 +204,7 @@ class DSLCrossEntropyCriterion(FairseqCriterion):
         return marginal[dual], log_prob[primal], marginal[primal], log_prob[dual]
 
     def _unlearnt(self, gap, lambdas):
-        return unlearnt(gap, *lambdas, label_smoothing=self.label_smoothing, clip=self.gap_clip)
+        return unlearnt(gap, *lambdas, self.label_smoothing, self.gap_clip, self.parallel_weight)
 
     @torch.no_grad()
     def report_gap(self, model, samples):
@@ -219,6 +265,12 @@ class DSLCrossEntropyCriterion(FairseqCriterion):
         metrics.log_derived(
             "duality_share", lambda meters: round(float(meters["_regularizer"].avg / (meters["loss"].avg or 1)), 4)
         )
+
+        for key, by in cls.averages.items():
+            for direction in directions:
+                count = total(f"{by}_{direction}")
+                if count:
+                    metrics.log_scalar(f"{key}_{direction}", total(f"{key}_{direction}") / count, count, round=3)
 
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:

@@ -1,3 +1,4 @@
 from .dual_dataset import DualDataset, files_of_side
+from .monolingual import MonolingualData
 
-__all__ = ["DualDataset", "files_of_side"]
+__all__ = ["DualDataset", "MonolingualData", "files_of_side"]

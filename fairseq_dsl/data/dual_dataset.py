@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from fairseq.data import LanguagePairDataset, data_utils
 
+from .monolingual import MonolingualData
+
 RANDOM_BATCH_TOKENS = 4000
 
 
@@ -20,6 +22,9 @@ class DualDataset(LanguagePairDataset):
 
     With `log_marginals`, each of the two has ``log_marginal``: log P(target sentence) by the language model of the
     target language, ``(sentences,)``, nats, float64 (``--fp16`` rounds float32 tensors of a batch to halves).
+
+    With `monolingual`, batches have ``batch["monolingual"]``: by language, a batch of sources, aligned with nothing, or
+    None where no sentence stands beside the batch's pairs.
     """
 
     def __init__(self, pairs: LanguagePairDataset):
@@ -37,6 +42,10 @@ class DualDataset(LanguagePairDataset):
         )
         self.log_marginals: Optional[Dict[str, np.ndarray]] = None
         self.order_seed = 1
+        self.monolingual: Dict[str, MonolingualData] = {}
+        self.trained_on: Optional[np.ndarray] = None
+        self._epoch = 1
+        self._dealt_epoch: Optional[int] = None
 
     def collater(self, samples, pad_to_length=None):
         batch = super().collater(samples, pad_to_length)
@@ -49,7 +58,25 @@ class DualDataset(LanguagePairDataset):
         if self.log_marginals is not None:
             for direction, language in ((batch, "target"), (batch["dual"], "source")):
                 direction["log_marginal"] = torch.from_numpy(self.log_marginals[language][direction["id"].numpy()])
+        if self.monolingual:
+            self._deal()
+            batch["monolingual"] = {
+                language: data.batch(batch["id"].numpy(), self.left_pad_source)
+                for language, data in self.monolingual.items()
+            }
         return batch
+
+    def set_epoch(self, epoch):
+        super().set_epoch(epoch)
+        self._epoch = epoch
+
+    def _deal(self):
+        """Deal the epoch's monolingual sentences: late, as the pairs that are trained on are known after filtering."""
+        if self._dealt_epoch != self._epoch:
+            sizes = self.num_tokens_vec(self.trained_on)
+            for data in self.monolingual.values():
+                data.deal(self._epoch, self.trained_on, sizes)
+            self._dealt_epoch = self._epoch
 
     def ordered_indices(self):
         # Under a seed of its own, not that of the epoch: a resumed run then makes the batches that the uninterrupted

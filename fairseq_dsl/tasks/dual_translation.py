@@ -3,9 +3,10 @@
 import argparse
 import copy
 import logging
+import math
 import os
 from dataclasses import dataclass, field
-from typing import Dict, List, Optional, Tuple
+from typing import Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 import torch
@@ -14,19 +15,20 @@ from fairseq.criterions import CRITERION_REGISTRY
 from fairseq.data import data_utils
 from fairseq.logging import progress_bar
 from fairseq.tasks import register_task
+from fairseq.tasks.online_backtranslation import PiecewiseLinearFn
 from fairseq.tasks.translation import TranslationConfig, TranslationTask
 from omegaconf import II, DictConfig, open_dict
 
 from ..bleu import bleu_sums, log_bleu
 from ..checkpoints import build_config, languages_of, plain, without_files
 from ..criterions import PAIR_CRITERIONS
-from ..data import DualDataset, files_of_side
-from ..errors import BadInput
+from ..data import DualDataset, MonolingualData, files_of_side
+from ..errors import BadInput, advice_on_memory
 from ..gradients import clip_and_log_gradients
 from ..marginals import SWAP_CHECK_PAIRS, Marginals, ScoreCache, Side, data_parallel_workers
 from ..models import DualTranslationModel
 from ..models.dual_translation import NAME as DUAL_TRANSLATION
-from ..models.dual_translation import architectures, check_architecture
+from ..models.dual_translation import Architecture, architectures, check_architecture
 from ..objectives import score_targets
 
 logger = logging.getLogger(__name__)
@@ -59,11 +61,29 @@ class DualTranslationTaskConfig(TranslationConfig):
         default=0.0,
         metadata={"help": "clip the gradient norm of each of the two models at this value, on its own; 0 does not"},
     )
+    source_mono: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "monolingual text of the source language: a folder of fairseq-preprocess --only-source with the "
+            "translation dictionary; its train split stands beside the training pairs"
+        },
+    )
+    target_mono: Optional[str] = field(
+        default=None, metadata={"help": "monolingual text of the target language, in the same way"}
+    )
+    mono_ratio: float = field(
+        default=1.0, metadata={"help": "how many monolingual sentences of each language stand beside each pair"}
+    )
+    mono_weight: str = field(
+        default="1",
+        metadata={"help": "weight of the monolingual part; may follow the updates, piecewise linear: 0:0,1000:0.5,5000:1"},
+    )
     # values of other parts of the configuration, used while scoring
     cpu: bool = II("common.cpu")
     log_format: Optional[str] = II("common.log_format")
     log_interval: int = II("common.log_interval")
     no_progress_bar: bool = II("common.no_progress_bar")
+    seed: int = II("common.seed")
 
 
 @register_task("dual_translation", dataclass=DualTranslationTaskConfig)
@@ -87,10 +107,17 @@ class DualTranslationTask(TranslationTask):
         }
         # In the order of training, which -s and -t of a later command may not follow.
         self.primal, self.dual = self.direction, self.reverse
+        self.languages = {
+            self.direction: (cfg.source_lang, cfg.target_lang),
+            self.reverse: (cfg.target_lang, cfg.source_lang),
+        }
+        self.mono_weight = mono_weight_schedule(cfg.mono_weight)
         self.model_max_positions = None
         self._unnamed_warm_starts: List[str] = []
         self.criterion = None
         self.marginals: Optional[Marginals] = None
+        self._keeps_language_models = False
+        self._monolingual: Optional[Dict[str, MonolingualData]] = None  # by language
         self._scores: Dict[Tuple[str, int], Dict[str, np.ndarray]] = {}  # by split and shard
 
     @classmethod
@@ -116,6 +143,8 @@ class DualTranslationTask(TranslationTask):
                 raise BadInput(f"--{name.replace('_', '-')}: not for --task dual_translation: {reason}")
         if cfg.per_model_clip_norm < 0:
             raise BadInput(f"--per-model-clip-norm {cfg.per_model_clip_norm}: 0 or more is wanted")
+        if not 0 < cfg.mono_ratio < math.inf:
+            raise BadInput(f"--mono-ratio {cfg.mono_ratio}: a number above 0 is wanted")
         check_data_folders(cfg)
         return super().setup_task(cfg, **kwargs)
 
@@ -188,8 +217,36 @@ class DualTranslationTask(TranslationTask):
                 f"with --task dual_translation use {' or '.join(PAIR_CRITERIONS)}"
             )
         self.marginals = self._build_marginals()
+        self._keeps_language_models = PAIR_CRITERIONS[name].samples_with_language_models
         self.criterion = super().build_criterion(cfg, *args, **kwargs)
+        if self.monolingual_folders() and not self.criterion.monolingual:
+            logger.warning(
+                f"{' and '.join(self.monolingual_folders())}: not used, --criterion {name} learns from parallel data alone"
+            )
         return self.criterion
+
+    def build_proposals(self, path: str) -> Dict[str, torch.nn.Module]:
+        """The frozen pair that samples are drawn from, by direction.
+
+        Args:
+            path: a dual checkpoint, or two plain ones, PRIMAL:DUAL.
+        """
+        paths = path.split(os.pathsep)
+        if len(paths) > 2:
+            raise BadInput(f"--proposal-checkpoint {path}: one dual checkpoint is wanted, or two plain ones, PRIMAL:DUAL")
+        models = {}
+        for direction, reverse, file in ((self.primal, self.dual, paths[0]), (self.dual, self.primal, paths[-1])):
+            architecture = Architecture.from_checkpoint(file, "proposal", direction, reverse)
+            models[direction] = self._build_direction(direction, architecture).eval().requires_grad_(False)
+            limits = dict(zip(self.languages[direction], models[direction].max_positions()))
+            for language, limit in limits.items():
+                if limit < self.longest(language):
+                    raise BadInput(
+                        f"--proposal-checkpoint {file}: takes {language} sentences of at most {limit} tokens, and the "
+                        f"pair's models {self.longest(language)}; filter with --max-source-positions and "
+                        "--max-target-positions"
+                    )
+        return models
 
     def _build_marginals(self) -> Optional[Marginals]:
         given = {"--source-lm": self.cfg.source_lm, "--target-lm": self.cfg.target_lm}
@@ -234,6 +291,8 @@ class DualTranslationTask(TranslationTask):
                     pairs = dataset if other == shard else self._load_pairs(split, other, combine)
                     self._scores[split, other] = self._score(pairs, split, other, combine)
             dataset.log_marginals = self._scores[split, shard]
+        if split == self.cfg.train_subset and getattr(self.criterion, "monolingual", False):
+            dataset.monolingual = self._load_monolingual()
         self.datasets[split] = dataset
 
     def _load_pairs(self, split: str, shard: int, combine: bool) -> DualDataset:
@@ -263,10 +322,43 @@ class DualTranslationTask(TranslationTask):
             side(self.cfg.target_lang, dataset.tgt, dataset.tgt_sizes),
         )
 
+    def monolingual_folders(self) -> Dict[str, str]:
+        """The folders of monolingual text that are given, by flag."""
+        given = {"--source-mono": self.cfg.source_mono, "--target-mono": self.cfg.target_mono}
+        return {flag: folder for flag, folder in given.items() if folder}
+
+    def _load_monolingual(self) -> Dict[str, MonolingualData]:
+        """The monolingual text by language; loaded once for all shards of the parallel data."""
+        if self._monolingual is None:
+            self._monolingual = {}
+            flags = dict(zip(("--source-mono", "--target-mono"), self.languages[self.primal]))
+            dictionaries = {self.cfg.source_lang: self.src_dict, self.cfg.target_lang: self.tgt_dict}
+            for flag, folder in self.monolingual_folders().items():
+                language = flags[flag]
+                limit, seed = self.longest(language), self.cfg.seed
+                data = MonolingualData(folder, flag, language, dictionaries[language], limit, self.cfg.mono_ratio, seed)
+                for what, count in data.left_out.items():
+                    if count:
+                        logger.warning(f"{data.name}: {count:,} {what} sentences of {len(data.sentences):,} are skipped")
+                self._monolingual[language] = data
+        return self._monolingual
+
+    def longest(self, language: str) -> int:
+        """The longest sentence, in tokens, that all models and language models take, and the flags allow."""
+        limit = dict(zip((self.cfg.source_lang, self.cfg.target_lang), self._limits()))[language]
+        if self._keeps_language_models and self.marginals is not None:
+            limit = min(limit, self.marginals.model(language).max_positions)
+        return int(limit)
+
     def get_batch_iterator(self, dataset, *args, **kwargs):
-        if isinstance(dataset, DualDataset):
-            dataset.order_seed = kwargs.get("seed", 1) + 1
-        return super().get_batch_iterator(dataset, *args, **kwargs)
+        if not isinstance(dataset, DualDataset):
+            return super().get_batch_iterator(dataset, *args, **kwargs)
+        dataset.order_seed = kwargs.get("seed", 1) + 1
+        batches = super().get_batch_iterator(dataset, *args, **kwargs)
+        if dataset.monolingual:
+            # fairseq's main branch keeps the loading processes, which would not see that a new epoch has begun
+            batches.reuse_dataloader = False
+        return batches
 
     def filter_indices_by_size(self, indices, dataset, max_positions=None, ignore_invalid_inputs=False):
         """In training and validation, skip pairs with an empty or a too long side, and say how many.
@@ -289,13 +381,15 @@ class DualTranslationTask(TranslationTask):
         kept = kept[~empty]
         if not len(kept):
             raise BadInput(f"{self.cfg.data}: no pair is left of {len(dataset):,} after filtering")
+        dataset.trained_on = kept
         return kept
 
     # ---- training
 
     def train_step(self, sample, model, criterion, optimizer, update_num, ignore_grad=False):
         self.criterion.set_num_updates(update_num)
-        return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
+        with advice_on_memory(self.criterion.memory_advice):
+            return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
 
     def optimizer_step(self, optimizer, model, update_num):
         clip_and_log_gradients(optimizer, model.models, self.cfg.per_model_clip_norm)
@@ -303,7 +397,7 @@ class DualTranslationTask(TranslationTask):
 
     def begin_epoch(self, epoch, model):
         super().begin_epoch(epoch, model)
-        if self.marginals is not None:
+        if self.marginals is not None and not self._keeps_language_models:
             self.marginals.release()
         if model.num_updates == 0:
             model.eval()
@@ -376,6 +470,21 @@ class DualTranslationTask(TranslationTask):
 
     def _active(self, models):
         return [m.models[self.direction] if isinstance(m, DualTranslationModel) else m for m in models]
+
+
+def mono_weight_schedule(text: str) -> Callable[[int], float]:
+    """The weight of the monolingual part, as a function of the number of updates."""
+    try:
+        schedule = PiecewiseLinearFn.from_string(text)
+        first, weights = schedule.pieces[0][0], [weight for _, weight in schedule.pieces]
+        if first == 0 and all(0 <= weight < math.inf for weight in weights):
+            return schedule
+    except (ValueError, AssertionError):
+        pass
+    raise BadInput(
+        f"--mono-weight {text}: a number of 0 or more is wanted, or one for each of some updates from 0 on, such as "
+        "0:0,1000:0.5,5000:1"
+    )
 
 
 def one_direction(cfg: DualTranslationTaskConfig) -> TranslationConfig:

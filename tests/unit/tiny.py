@@ -13,7 +13,7 @@ from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from omegaconf import OmegaConf, open_dict
 
 from fairseq_dsl.checkpoints import plain
-from fairseq_dsl.criterions import DSLCrossEntropyCriterion
+from fairseq_dsl.criterions.dsl_cross_entropy import DSLCrossEntropyCriterion, DSLCrossEntropyCriterionConfig
 
 WORDS = {"de": [f"w{i}" for i in range(11)], "en": [f"v{i}" for i in range(17)]}
 
@@ -137,9 +137,8 @@ def spread(model):
 def criterion(made, marginals=True, **settings):
     """The criterion with these settings in place of the defaults."""
     made.task.marginals = object() if marginals else None
-    defaults = dict(dsl_lambda=0.0, dsl_lambda_dual=None, dsl_start_update=0, dsl_ramp_updates=0, dsl_gap_clip=None)
-    defaults.update(sentence_avg=False, label_smoothing=0.0)
-    made.task.criterion = DSLCrossEntropyCriterion(made.task, **{**defaults, **settings})
+    cfg = DSLCrossEntropyCriterionConfig(**{"dsl_lambda": 0.0, "sentence_avg": False, **settings})
+    made.task.criterion = DSLCrossEntropyCriterion(cfg, made.task)
     return made.task.criterion
 
 

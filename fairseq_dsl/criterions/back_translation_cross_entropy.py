@@ -1,0 +1,63 @@
+"""Back-translation, on the fly, as a bound on log P(y)."""
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Optional
+
+from fairseq.criterions import register_criterion
+
+from ..objectives import log_importance_weights
+from ..sampling import RoundTrip, in_order
+from .sampling_criterion import RoundTripCriterion, SamplingCriterionConfig, Term
+
+
+@dataclass
+class BackTranslationCrossEntropyCriterionConfig(SamplingCriterionConfig):
+    num_samples: int = field(default=1, metadata={"help": "sampled translations K of each sentence"})
+    proposal_checkpoint: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "sample from the frozen models of this dual checkpoint (or PRIMAL:DUAL, two plain ones) and not "
+            "from those that are trained"
+        },
+    )
+
+
+@register_criterion("back_translation_cross_entropy", dataclass=BackTranslationCrossEntropyCriterionConfig)
+class BackTranslationCrossEntropyCriterion(RoundTripCriterion):
+    """CE of the parallel data - (1/K) Σ_k log P(y|x_k; θ) of monolingual y, with x_k ~ P(·|y; θ') constant; and its mirror.
+
+    Sennrich et al. 2016, "Improving Neural Machine Translation Models with Monolingual Data". With language models it
+    logs what this is a part of (Jensen): log P(y) >= E_q[log P(y|x) + log P̂(x) - log q(x|y)], whose last two terms are
+    -KL(q || P̂) and have no gradient in θ.
+    """
+
+    samples_with_language_models = True
+    averages = {
+        **RoundTripCriterion.averages,
+        "round_trip_nll": "returns",
+        "bound": "bounded",
+        "bound_kl": "bounded",
+        "bound_gap": "bounded",
+    }
+
+    def term(self, model, trip: RoundTrip) -> Term:
+        batch = self._batch_back(trip)
+        return Term({trip.back: batch}, partial(self._loss, model, trip, batch))
+
+    def _loss(self, model, trip: RoundTrip, batch: dict, outputs):
+        score = self._score(self._model(model, trip.back), outputs[trip.back], batch)
+        loss = trip.by_sample(in_order(score.loss, batch)).mean(-1).sum()
+        log_p = trip.by_sample(in_order(score.log_prob.detach(), batch).double())
+        sums = {f"round_trip_nll_{trip.back}": -log_p.mean(-1).sum(), f"returns_{trip.back}": len(log_p)}
+        columns = {}
+        if self.task.marginals is not None:
+            columns["log_p_sample"], columns["log_p_sentence"] = log_p_sample, log_p_sentence = self._log_marginals(trip)
+            bound = log_importance_weights(log_p, log_p_sample, trip.samples.log_q).mean(-1)
+            known = bound.isfinite()  # nan for beam search and truncated sampling
+            sums[f"bounded_{trip.back}"] = known.sum()
+            sums[f"bound_{trip.back}"] = bound[known].sum()
+            sums[f"bound_kl_{trip.back}"] = (trip.samples.log_q - log_p_sample).mean(-1)[known].sum()
+            sums[f"bound_gap_{trip.back}"] = (log_p_sentence.squeeze(-1) - bound)[known].sum()
+        self._save_trip(trip, log_p_back=log_p, **columns)
+        return loss, sums

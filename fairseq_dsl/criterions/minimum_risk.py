@@ -1,0 +1,160 @@
+"""Minimum risk training: sampled translations are made likelier, or less likely, by what they score."""
+
+import json
+import math
+from argparse import Namespace
+from dataclasses import dataclass, field
+from functools import partial
+from typing import List
+
+import torch
+from fairseq.criterions import register_criterion
+from fairseq.data import encoders
+from fairseq.dataclass import ChoiceEnum
+from sacrebleu.metrics import BLEU, CHRF
+from torch import Tensor
+
+from ..errors import BadInput, advice_on_memory
+from ..objectives import expected_risk
+from ..sampling import in_order, unpadded
+from .sampling_criterion import SamplingCriterion, SamplingCriterionConfig, Term
+
+
+@dataclass
+class MinimumRiskCriterionConfig(SamplingCriterionConfig):
+    num_samples: int = field(default=20, metadata={"help": "samples of each source sentence; its candidates are the distinct ones"})
+    parallel_weight: float = field(default=0.0, metadata={"help": "weight of the cross-entropy beside the risk"})
+    sharpness: float = field(default=5e-3, metadata={"help": "α of the candidates' distribution, P(y|x)^α normalized"})
+    risk: ChoiceEnum(["bleu", "chrf"]) = field(
+        default="bleu", metadata={"help": "1 - this metric of sacrebleu, of the sentence, on a scale from 0 to 1"}
+    )
+    risk_with_reference: bool = field(default=False, metadata={"help": "the reference is among the candidates"})
+
+
+@register_criterion("minimum_risk", dataclass=MinimumRiskCriterionConfig)
+class MinimumRiskCriterion(SamplingCriterion):
+    """Σ_k Q(y_k)·Δ(y_k, y) over the distinct samples y_k of P(·|x; θ), with Q ∝ P(y_k|x; θ)^α; and its mirror.
+
+    Shen et al. 2016, "Minimum Risk Training for Neural Machine Translation" (https://arxiv.org/abs/1512.02433). Δ is 1 -
+    sentence BLEU, or 1 - chrF, of the text as validation's BLEU sees it (``--eval-bleu-remove-bpe``,
+    ``--eval-bleu-detok``). Also for one direction, with fairseq's ``--task translation``.
+    """
+
+    averages = {**SamplingCriterion.averages, "risk": "sentences", "candidates": "sentences"}
+
+    def __init__(self, cfg, task):
+        self.is_pair = hasattr(task, "directions")
+        if not self.is_pair and (cfg.dsl_lambda or cfg.dsl_lambda_dual):
+            raise BadInput(f"--dsl-lambda {cfg.dsl_lambda}: the duality gap takes --task dual_translation")
+        super().__init__(cfg, task)
+        if not cfg.sharpness > 0:
+            raise BadInput(f"--sharpness {cfg.sharpness}: a number above 0 is wanted")
+        detokenizer = getattr(task.cfg, "eval_bleu_detok", None)
+        arguments = json.loads(getattr(task.cfg, "eval_bleu_detok_args", None) or "{}")
+        self._detokenizer = encoders.build_tokenizer(Namespace(tokenizer=detokenizer, **arguments))
+        tokenized = getattr(task.cfg, "eval_tokenized_bleu", False)
+        if str(cfg.risk) == "chrf":
+            self._metric = CHRF()
+        else:
+            self._metric = BLEU(effective_order=True, tokenize="none" if tokenized else "13a")
+
+    def terms(self, model, sample) -> List[Term]:
+        return [self._term(model, direction, batch) for direction, batch in self._batches(sample).items()]
+
+    def _term(self, model, direction: str, batch: dict) -> Term:
+        samples = self._draw(self._model(model, direction), direction, batch, self._longest(model, direction))
+        sources = unpadded(batch["net_input"]["src_tokens"], self.padding_idx)
+        references = unpadded(batch["target"], self.padding_idx)
+        count = samples.cut.size(1)
+        candidates = []
+        for row, reference in enumerate(references):
+            drawn = samples.sentences[row * count : (row + 1) * count]
+            if self.cfg.risk_with_reference:
+                drawn = [reference, *drawn]
+            candidates.append(list({tuple(sentence.tolist()): sentence for sentence in drawn}.values()))
+        device = batch["target"].device
+        risk = torch.zeros(len(candidates), max(map(len, candidates)), dtype=torch.float64)
+        for row, (found, reference) in enumerate(zip(candidates, references)):
+            risk[row, : len(found)] = torch.tensor(self._risks(direction, found, reference), dtype=torch.float64)
+        repeated = [source for source, found in zip(sources, candidates) for _ in found]
+        flat = [sentence for found in candidates for sentence in found]
+        candidate_batch = self._pair_up(repeated, flat, device)
+        sums = self._sample_sums(direction, sources, samples)
+        sums[f"sentences_{direction}"] = len(sources)
+        sums[f"candidates_{direction}"] = len(flat)
+        loss = partial(self._loss, model, direction, sources, candidates, risk.to(device), candidate_batch, sums)
+        return Term({direction: candidate_batch}, loss)
+
+    def _loss(self, model, direction, sources, candidates, risk, batch, sums, outputs):
+        score = self._score(self._model(model, direction), outputs[direction], batch, label_smoothing=0)
+        exists = torch.arange(risk.size(1)) < torch.tensor([[len(found)] for found in candidates])
+        log_prob = torch.full_like(risk, -math.inf)
+        log_prob = log_prob.masked_scatter(exists.to(risk.device), in_order(score.log_prob, batch).double())
+        expected = expected_risk(log_prob, risk, self.cfg.sharpness)
+        sums[f"risk_{direction}"] = expected.detach().sum()
+        self._save(direction, sources, candidates, log_p=log_prob, risk=risk)
+        return expected.sum(), sums
+
+    def _risks(self, direction: str, candidates: List[Tensor], reference: Tensor) -> List[float]:
+        dictionary = self._target_dictionary(direction)
+        texts = {}  # candidates that differ in their pieces may be the same text
+        reference_text = self._text(dictionary, reference, "UNKNOWNTOKENINREF")
+        risks = []
+        for candidate in candidates:
+            text = self._text(dictionary, candidate, "UNKNOWNTOKENINHYP")
+            if text not in texts:
+                texts[text] = 1 - self._metric.sentence_score(text, [reference_text]).score / 100
+            risks.append(texts[text])
+        return risks
+
+    def _text(self, dictionary, sentence: Tensor, unknown: str) -> str:
+        # Not "<unk>", which sacrebleu takes apart; and none matches another, as in fairseq's validation.
+        text = dictionary.string(sentence, getattr(self.task.cfg, "eval_bleu_remove_bpe", None), unk_string=unknown)
+        return self._detokenizer.decode(text) if self._detokenizer else text
+
+    # ---- one direction of fairseq's own translation task is a pair without the other
+
+    def forward(self, model, sample, reduce=True):
+        if self.is_pair:
+            return super().forward(model, sample, reduce)
+        with advice_on_memory(self.memory_advice):
+            return super().forward(model, sample, reduce)
+
+    def _batches(self, sample):
+        if self.is_pair:
+            return super()._batches(sample)
+        return {f"{self.task.cfg.source_lang}-{self.task.cfg.target_lang}": sample}
+
+    def _model(self, model, direction):
+        return super()._model(model, direction) if self.is_pair else model
+
+    def _target_dictionary(self, direction):
+        return super()._target_dictionary(direction) if self.is_pair else self.task.target_dictionary
+
+    def _source_dictionary(self, direction):
+        return super()._source_dictionary(direction) if self.is_pair else self.task.source_dictionary
+
+    def _longest(self, model, direction) -> int:
+        if self.is_pair:
+            return self.task.longest(self.task.languages[direction][1])
+        return min(self.task.cfg.max_target_positions, model.max_decoder_positions())
+
+    def _outputs(self, model, parts):
+        """As for a pair; one model takes the rows of all parts as one batch, in one call."""
+        if self.is_pair or len(parts) == 1:
+            return super()._outputs(model, parts) if self.is_pair else self._single(model, parts)
+        [direction] = parts[0]
+        batches = [part[direction] for part in parts]
+        sources, targets = (
+            [row for batch in batches for row in unpadded(tokens(batch), self.padding_idx)]
+            for tokens in (lambda batch: batch["net_input"]["src_tokens"], lambda batch: batch["target"])
+        )
+        together = self._pair_up(sources, targets, batches[0]["target"].device)
+        output = model(**together["net_input"])
+        rows = together["id"].argsort().split([len(batch["target"]) for batch in batches])
+        return [
+            {direction: (output[0][numbers][:, : batch["target"].size(1)], None)} for numbers, batch in zip(rows, batches)
+        ]
+
+    def _single(self, model, parts):
+        return [{direction: model(**batch["net_input"]) for direction, batch in parts[0].items()}]

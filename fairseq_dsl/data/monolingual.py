@@ -1,0 +1,94 @@
+"""Monolingual sentences, dealt out to the batches of a parallel data set."""
+
+import os
+
+import numpy as np
+from fairseq.data import Dictionary, data_utils
+from fairseq.data.language_pair_dataset import collate
+
+from ..checkpoints import vocabulary_difference
+from ..errors import BadInput
+
+
+class MonolingualData:
+    """The sentences of one language that stand beside the pairs of a parallel data set.
+
+    They are a stream: all sentences in random order, then all in another order, and so on. Each epoch of the parallel
+    data takes the next of them, `ratio` for each pair. Which sentences go with which pairs depends on the epoch alone,
+    not on batches or workers, so that a resumed run sees what the uninterrupted one would have. They are dealt by
+    length, short sentences to short pairs: batches keep to their sizes, and are padded little.
+
+    Args:
+        folder: of ``fairseq-preprocess --only-source`` with the translation dictionary; its train split is read.
+        flag: the flag that named it.
+        language: what it is of.
+        limit: the longest sentence, in tokens; longer ones and empty ones are left out, and counted in `left_out`.
+    """
+
+    def __init__(self, folder: str, flag: str, language: str, dictionary: Dictionary, limit: int, ratio: float, seed: int):
+        self.name = f"{flag} {folder}"
+        self.language = language
+        self.dictionary = dictionary
+        self.ratio = ratio
+        self.seed = seed
+        self.sentences = self._load(folder)
+        sizes = np.asarray(self.sentences.sizes)
+        self.kept = np.flatnonzero((sizes > 1) & (sizes <= limit))
+        self.left_out = {"empty": int((sizes <= 1).sum()), f"longer than {limit} tokens": int((sizes > limit).sum())}
+        if not len(self.kept):
+            raise BadInput(f"{self.name}: no sentence is left of {len(sizes):,} ({self.left_out})")
+        self._sizes = sizes
+
+    def _load(self, folder):
+        if not os.path.isdir(folder):
+            raise BadInput(f"{self.name}: no such folder; the output of fairseq-preprocess --only-source is wanted")
+        path = os.path.join(folder, "dict.txt")
+        sentences = data_utils.load_indexed_dataset(os.path.join(folder, "train"), self.dictionary)
+        if sentences is None or not os.path.isfile(path):
+            raise BadInput(
+                f"{self.name}: holds no {'train.idx' if sentences is None else 'dict.txt'}; the output of "
+                "fairseq-preprocess --only-source --srcdict DICTIONARY --trainpref TEXT is wanted"
+            )
+        difference = vocabulary_difference(Dictionary.load(path), self.dictionary)
+        if difference:
+            raise BadInput(
+                f"{self.name}: was binarized with another vocabulary: {difference} in the {self.language} dictionary of "
+                "the data folder; binarize with the same dictionary (--srcdict)"
+            )
+        return sentences
+
+    def deal(self, epoch: int, pairs: np.ndarray, pair_sizes: np.ndarray):
+        """Deal an epoch's sentences to its pairs.
+
+        Args:
+            pairs: the indices of the pairs that are trained on.
+            pair_sizes: their lengths.
+        """
+        first, end = (int(len(pairs) * self.ratio * count) for count in (epoch - 1, epoch))
+        dealt = self._stream(first, end)
+        self._dealt = dealt[np.argsort(self._sizes[dealt], kind="stable")]
+        self._place = np.full(pairs.max() + 1, -1)
+        self._place[pairs[np.argsort(pair_sizes, kind="stable")]] = np.arange(len(pairs))
+        self._bounds = np.arange(len(pairs) + 1) * len(dealt) // len(pairs)
+
+    def _stream(self, first: int, end: int) -> np.ndarray:
+        """The places `first` to `end` of the stream of sentences."""
+        size = len(self.kept)
+        passes = []
+        for number in range(first // size, -(-end // size)):
+            with data_utils.numpy_seed(self.seed, number):
+                order = self.kept[np.random.permutation(size)]
+            passes.append(order[max(first - number * size, 0) : max(end - number * size, 0)])
+        return np.concatenate(passes) if passes else np.zeros(0, dtype=np.int64)
+
+    def batch(self, pairs, left_pad: bool):
+        """The sentences that were dealt to these pairs as a batch of sources; ``id`` numbers them in the folder.
+
+        None where there are none.
+        """
+        places = self._place[pairs]
+        numbers = np.concatenate([self._dealt[self._bounds[place] : self._bounds[place + 1]] for place in places])
+        if not len(numbers):
+            return None
+        items = [{"id": int(number), "source": self.sentences[number]} for number in numbers]
+        return collate(items, self.dictionary.pad(), self.dictionary.eos(), left_pad_source=left_pad)

@@ -1,0 +1,232 @@
+"""Round trips: sample translations of sentences with one direction, to be scored by the other and by language models.
+
+``z`` is a sentence, ``w_1 ... w_K`` are its sampled translations. Sampling is fairseq's own generator, with the model in
+evaluation mode and without gradient.
+"""
+
+import contextlib
+import math
+from dataclasses import dataclass, field
+from typing import List, NamedTuple, Optional
+
+import torch
+import torch.nn as nn
+from fairseq import search, utils
+from fairseq.data import Dictionary
+from fairseq.data.language_pair_dataset import collate
+from fairseq.dataclass import FairseqDataclass
+from fairseq.sequence_generator import SequenceGenerator
+from torch import Tensor
+
+from .errors import BadInput
+from .objectives import score_targets
+
+
+@dataclass
+class SamplingConfig(FairseqDataclass):
+    num_samples: int = field(default=2, metadata={"help": "sampled translations K of each sentence"})
+    sample_temperature: float = field(
+        default=1.0, metadata={"help": "divides the logits before sampling; below 1 the samples are likelier ones"}
+    )
+    sample_topk: int = field(default=0, metadata={"help": "sample among this many likeliest symbols; 0: all"})
+    sample_topp: float = field(
+        default=0.0, metadata={"help": "sample among the likeliest symbols that have this probability together; 0: all"}
+    )
+    sample_beam: bool = field(default=False, metadata={"help": "the K best of a beam search in place of samples"})
+    sample_max_len_a: float = field(
+        default=1.5, metadata={"help": "samples have at most ax + b words, where x is the longest source of the batch"}
+    )
+    sample_max_len_b: int = field(default=10, metadata={"help": "the same limit's constant"})
+    save_samples: Optional[str] = field(
+        default=None, metadata={"help": "folder to write all samples to, with their scores, as lines of JSON"}
+    )
+
+
+class Samples(NamedTuple):
+    """K translations of each of n sentences, all translations of the first sentence first."""
+
+    sentences: List[Tensor]
+    """n·K sentences that end in the end-of-sentence symbol."""
+    log_q: Tensor
+    """``(n, K)``, nats, float64: log of the probability with which each was drawn; nan where that is not known: of beam
+    search, and of truncated sampling."""
+    cut: Tensor
+    """``(n, K)``, bool: which were ended by the limit on lengths."""
+
+
+class Sampler:
+    """Draws translations as a `SamplingConfig` says. Raises `BadInput` for one that cannot be."""
+
+    def __init__(self, cfg: SamplingConfig):
+        self.cfg = cfg
+        if cfg.num_samples < 1:
+            raise BadInput(f"--num-samples {cfg.num_samples}: 1 or more is wanted")
+        if not cfg.sample_temperature > 0:
+            raise BadInput(f"--sample-temperature {cfg.sample_temperature}: a number above 0 is wanted")
+        if cfg.sample_topk < 0:
+            raise BadInput(f"--sample-topk {cfg.sample_topk}: 1 or more is wanted, or 0 for all symbols")
+        if not 0 <= cfg.sample_topp <= 1:
+            raise BadInput(f"--sample-topp {cfg.sample_topp}: a number from 0 (all symbols) to 1 is wanted")
+        if cfg.sample_max_len_a < 0 or cfg.sample_max_len_b < 1:
+            raise BadInput(
+                f"--sample-max-len-a {cfg.sample_max_len_a:g} --sample-max-len-b {cfg.sample_max_len_b}: 0 or more and "
+                "1 or more are wanted"
+            )
+        ways = [flag for flag, on in self._truncation.items() if on]
+        if len(ways) > 1:
+            raise BadInput(f"{' and '.join(ways)}: one of them is wanted")
+        if cfg.sample_beam and cfg.sample_temperature != 1:
+            raise BadInput(f"--sample-temperature {cfg.sample_temperature}: has no meaning with --sample-beam")
+
+    @property
+    def _truncation(self):
+        cfg = self.cfg
+        return {"--sample-beam": cfg.sample_beam, "--sample-topk": cfg.sample_topk, "--sample-topp": cfg.sample_topp}
+
+    def require_ancestral(self, why: str):
+        """Refuse all but plain sampling from the model's whole distribution, at any temperature."""
+        for flag, on in self._truncation.items():
+            if on:
+                raise BadInput(f"{flag}: {why}; leave the flag out (--sample-temperature may stay)")
+
+    @torch.no_grad()
+    def draw(self, model: nn.Module, dictionary: Dictionary, sources: dict, max_len: int) -> Samples:
+        """Translate a batch.
+
+        Args:
+            model: an encoder-decoder of one direction; or a language model, which draws sentences of its own.
+            dictionary: of the samples' language.
+            sources: a batch of n sentences; its rows give the order of the result.
+            max_len: the longest sentence, with its end-of-sentence symbol, that all who read the samples can take.
+        """
+        cfg, count = self.cfg, self.cfg.num_samples
+        beam = count
+        tokens, lengths = sources["net_input"]["src_tokens"], sources["net_input"]["src_lengths"]
+        if count >= len(dictionary):
+            # fairseq would cap a beam at the size of the vocabulary
+            if cfg.sample_beam:
+                raise BadInput(f"--num-samples {count} --sample-beam: the vocabulary has but {len(dictionary)} symbols")
+            beam = 1
+            tokens, lengths = (value.repeat_interleave(count, 0) for value in (tokens, lengths))
+        limit = min(int(cfg.sample_max_len_a * tokens.size(1) + cfg.sample_max_len_b), max_len - 1)
+        if limit < 1:
+            raise BadInput(f"the models and language models take sentences of {max_len} tokens: too short for samples")
+        if cfg.sample_beam:
+            strategy = search.BeamSearch(dictionary)
+        elif cfg.sample_topk or cfg.sample_topp:
+            topk = min(cfg.sample_topk, len(dictionary) - 2) or -1
+            strategy = search.Sampling(dictionary, topk, cfg.sample_topp or -1.0)
+        else:
+            strategy = AncestralSampling(dictionary)
+        generator = SequenceGenerator(
+            [model],
+            dictionary,
+            beam_size=beam,
+            max_len_a=0,
+            max_len_b=limit,
+            max_len=limit + 1,
+            normalize_scores=cfg.sample_beam,  # as translation does; else a score is the log of a probability
+            temperature=cfg.sample_temperature,
+            search_strategy=strategy,
+        )
+        with in_evaluation_mode(model):
+            found = generator.generate([model], {"net_input": {"src_tokens": tokens, "src_lengths": lengths}})
+        if any(len(hypotheses) < beam for hypotheses in found):
+            raise BadInput(f"--num-samples {count} --sample-beam: there are not so many sentences of up to {limit} words")
+        found = [hypothesis for hypotheses in found for hypothesis in hypotheses]
+        sizes = [len(hypothesis["tokens"]) for hypothesis in found]
+        together = torch.nn.utils.rnn.pad_sequence([hypothesis["tokens"] for hypothesis in found], batch_first=True).cpu()
+        log_q = torch.stack([hypothesis["score"] for hypothesis in found]).double().view(-1, count)
+        if any(self._truncation.values()):
+            log_q = torch.full_like(log_q, math.nan)
+        return Samples(
+            [row[:size] for row, size in zip(together, sizes)],
+            log_q,
+            torch.tensor(sizes, device=log_q.device).view(-1, count) == limit + 1,
+        )
+
+
+class AncestralSampling(search.Sampling):
+    """fairseq's sampling, whose scores are made those of the distribution that it draws from.
+
+    fairseq masks symbols (padding; the end before the first word; all but the end at the limit on lengths) and draws
+    from what is left, but reports the probabilities before masking.
+    """
+
+    def step(self, step, lprobs, scores, prev_output_tokens=None, original_batch_idxs=None):
+        return super().step(step, lprobs.log_softmax(-1), scores, prev_output_tokens, original_batch_idxs)
+
+
+@contextlib.contextmanager
+def in_evaluation_mode(model: nn.Module):
+    """Without dropout, and back to how it was."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
+
+
+@contextlib.contextmanager
+def random_numbers_of_worker(rank: int, device: torch.device):
+    """Random numbers of this worker's own: fairseq seeds all workers alike. Those of dropout are left as they were."""
+    seed = int(torch.randint(2**31, ())) + 2**31 * rank
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+class RoundTrip(NamedTuple):
+    """Sentences of one language, and K samples of each in the other."""
+
+    there: str
+    """The direction of the samples."""
+    back: str
+    sentences: List[Tensor]
+    """The n sentences z, on the CPU."""
+    samples: Samples
+
+    @property
+    def repeated(self) -> List[Tensor]:
+        """Each sentence K times, as its samples stand."""
+        return [sentence for sentence in self.sentences for _ in range(self.samples.log_q.size(1))]
+
+    @property
+    def device(self) -> torch.device:
+        return self.samples.log_q.device
+
+    def by_sample(self, values: Tensor) -> Tensor:
+        """Values of all samples as ``(n, K)``."""
+        return values.view(self.samples.log_q.shape)
+
+
+def unpadded(tokens: Tensor, pad: int) -> List[Tensor]:
+    """The sentences of a batch, on the CPU."""
+    return [row[row.ne(pad)] for row in tokens.cpu()]
+
+
+def pair_up(sources: List[Tensor], targets: List[Tensor], cfg, dictionary: Dictionary, device: torch.device) -> dict:
+    """A translation batch of sentences; ``id`` says where each row stood.
+
+    Args:
+        cfg: the translation task's, which says where padding stands.
+        dictionary: that has the padding and end-of-sentence symbols, the same in both languages.
+    """
+    items = [{"id": i, "source": source, "target": target} for i, (source, target) in enumerate(zip(sources, targets))]
+    batch = collate(items, dictionary.pad(), dictionary.eos(), cfg.left_pad_source, cfg.left_pad_target)
+    return utils.move_to_cuda(batch, device) if device.type == "cuda" else batch
+
+
+def in_order(values: Tensor, batch: dict) -> Tensor:
+    """Values of a batch's rows, in the order of the sentences that it was made of."""
+    return values[batch["id"].argsort()]
+
+
+@torch.no_grad()
+def log_prob(model: nn.Module, batch: dict, pad: int) -> Tensor:
+    """log P(target | source) in evaluation mode, in the order of the sentences; nats, float64."""
+    with in_evaluation_mode(model):
+        output = model(**batch["net_input"])
+        lprobs = model.get_normalized_probs(output, log_probs=True, sample=batch)
+    return in_order(score_targets(lprobs, batch["target"], pad).log_prob.double(), batch)
