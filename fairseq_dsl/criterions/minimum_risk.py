@@ -28,12 +28,16 @@ class MinimumRiskCriterionConfig(SamplingCriterionConfig):
     risk: ChoiceEnum(["bleu", "chrf"]) = field(
         default="bleu", metadata={"help": "1 - this metric of sacrebleu, of the sentence, on a scale from 0 to 1"}
     )
+    risk_weight: float = field(
+        default=1.0,
+        metadata={"help": "weight of the risk; its gradient has the factor --sharpness, and may need to be raised"},
+    )
     risk_with_reference: bool = field(default=False, metadata={"help": "the reference is among the candidates"})
 
 
 @register_criterion("minimum_risk", dataclass=MinimumRiskCriterionConfig)
 class MinimumRiskCriterion(SamplingCriterion):
-    """Σ_k Q(y_k)·Δ(y_k, y) over the distinct samples y_k of P(·|x; θ), with Q ∝ P(y_k|x; θ)^α; and its mirror.
+    """Σ_k Q(y_k)·Δ(y_k, y), times ``--risk-weight``, over the distinct samples y_k of P(·|x; θ), with Q ∝ P(y_k|x; θ)^α; and its mirror.
 
     Shen et al. 2016, "Minimum Risk Training for Neural Machine Translation" (https://arxiv.org/abs/1512.02433). Δ is 1 -
     sentence BLEU, or 1 - chrF, of the text as validation's BLEU sees it (``--eval-bleu-remove-bpe``,
@@ -49,6 +53,8 @@ class MinimumRiskCriterion(SamplingCriterion):
         super().__init__(cfg, task)
         if not cfg.sharpness > 0:
             raise BadInput(f"--sharpness {cfg.sharpness}: a number above 0 is wanted")
+        if not 0 < cfg.risk_weight < math.inf:
+            raise BadInput(f"--risk-weight {cfg.risk_weight}: a number above 0 is wanted")
         detokenizer = getattr(task.cfg, "eval_bleu_detok", None)
         arguments = json.loads(getattr(task.cfg, "eval_bleu_detok_args", None) or "{}")
         self._detokenizer = encoders.build_tokenizer(Namespace(tokenizer=detokenizer, **arguments))
@@ -93,7 +99,7 @@ class MinimumRiskCriterion(SamplingCriterion):
         expected = expected_risk(log_prob, risk, self.cfg.sharpness)
         sums[f"risk_{direction}"] = expected.detach().sum()
         self._save(direction, sources, candidates, log_p=log_prob, risk=risk)
-        return expected.sum(), sums
+        return self.cfg.risk_weight * expected.sum(), sums
 
     def _risks(self, direction: str, candidates: List[Tensor], reference: Tensor) -> List[float]:
         dictionary = self._target_dictionary(direction)
