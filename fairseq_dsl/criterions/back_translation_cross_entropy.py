@@ -32,7 +32,7 @@ class BackTranslationCrossEntropyCriterion(RoundTripCriterion):
     -KL(q || P̂) and have no gradient in θ.
     """
 
-    samples_with_language_models = True
+    learns_with_language_models = True
     averages = {
         **RoundTripCriterion.averages,
         "round_trip_nll": "returns",
@@ -43,16 +43,18 @@ class BackTranslationCrossEntropyCriterion(RoundTripCriterion):
 
     def term(self, model, trip: RoundTrip) -> Term:
         batch = self._batch_back(trip)
-        return Term({trip.back: batch}, partial(self._loss, model, trip, batch))
+        log_marginals = None if self.task.marginals is None else self._log_marginals(trip)
+        return Term({trip.back: batch}, partial(self._loss, model, trip, batch, log_marginals))
 
-    def _loss(self, model, trip: RoundTrip, batch: dict, outputs):
+    def _loss(self, model, trip: RoundTrip, batch: dict, log_marginals, outputs):
         score = self._score(self._model(model, trip.back), outputs[trip.back], batch)
         loss = trip.by_sample(in_order(score.loss, batch)).mean(-1).sum()
         log_p = trip.by_sample(in_order(score.log_prob.detach(), batch).double())
         sums = {f"round_trip_nll_{trip.back}": -log_p.mean(-1).sum(), f"returns_{trip.back}": len(log_p)}
         columns = {}
-        if self.task.marginals is not None:
-            columns["log_p_sample"], columns["log_p_sentence"] = log_p_sample, log_p_sentence = self._log_marginals(trip)
+        if log_marginals is not None:
+            log_p_sample, log_p_sentence = log_marginals
+            columns = {"log_p_sample": log_p_sample, "log_p_sentence": log_p_sentence}
             bound = log_importance_weights(log_p, log_p_sample, trip.samples.log_q).mean(-1)
             known = bound.isfinite()  # nan for beam search and truncated sampling
             sums[f"bounded_{trip.back}"] = known.sum()

@@ -64,9 +64,11 @@ class DSLCrossEntropyCriterion(FairseqCriterion):
     model (data-parallel training wants that).
     """
 
+    takes_one_direction: ClassVar[bool] = False
+    """Whether it also trains fairseq's own translation task."""
     monolingual: ClassVar[bool] = False
     """Whether the method learns from monolingual data."""
-    samples_with_language_models: ClassVar[bool] = False
+    learns_with_language_models: ClassVar[bool] = False
     """Whether the language models score samples while training, and so stay in memory."""
     averages: ClassVar[Dict[str, str]] = {}
     """What the terms log, summed, of each direction: the key, and the key of the sum that it is divided by."""
@@ -74,6 +76,9 @@ class DSLCrossEntropyCriterion(FairseqCriterion):
     def __init__(self, cfg: DSLCrossEntropyCriterionConfig, task):
         super().__init__(task)
         self.cfg = cfg
+        self.is_pair = hasattr(task, "directions")
+        if not self.is_pair and not self.takes_one_direction:
+            raise BadInput(f"--criterion {cfg._name}: trains both directions; it needs --task dual_translation")
         self.label_smoothing = cfg.label_smoothing
         self.parallel_weight = getattr(cfg, "parallel_weight", 1.0)
         self.lambdas = (cfg.dsl_lambda, cfg.dsl_lambda if cfg.dsl_lambda_dual is None else cfg.dsl_lambda_dual)
@@ -97,6 +102,8 @@ class DSLCrossEntropyCriterion(FairseqCriterion):
             raise BadInput(f"--label-smoothing {self.label_smoothing}: a number from 0 to below 1 is wanted")
         if self.gap_clip is not None and not self.gap_clip > 0:
             raise BadInput(f"--dsl-gap-clip {self.gap_clip}: a number above 0 is wanted")
+        if any(self.lambdas) and not self.is_pair:
+            raise BadInput(f"--dsl-lambda {self.lambdas[0]}: the duality gap takes --task dual_translation")
         if any(self.lambdas) and self.task.marginals is None:
             flag = "--dsl-lambda" if self.lambdas[0] else "--dsl-lambda-dual"
             raise BadInput(

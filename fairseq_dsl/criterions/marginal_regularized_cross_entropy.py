@@ -46,7 +46,7 @@ class MarginalRegularizedCrossEntropyCriterion(RoundTripCriterion):
     (1/K) Σ_k P(y|x_k), of a variance that shows why the other is needed.
     """
 
-    samples_with_language_models = True
+    learns_with_language_models = True
     averages = {
         **RoundTripCriterion.averages,
         "log_marginal": "returns",
@@ -72,10 +72,9 @@ class MarginalRegularizedCrossEntropyCriterion(RoundTripCriterion):
 
     def term(self, model, trip: RoundTrip) -> Term:
         batch = self._batch_back(trip)
-        return Term({trip.back: batch}, partial(self._loss, model, trip, batch))
+        return Term({trip.back: batch}, partial(self._loss, model, trip, batch, *self._log_marginals(trip)))
 
-    def _loss(self, model, trip: RoundTrip, batch: dict, outputs):
-        log_p_sample, log_p_sentence = self._log_marginals(trip)
+    def _loss(self, model, trip: RoundTrip, batch: dict, log_p_sample, log_p_sentence, outputs):
         log_p_back = self._log_prob_back(model, trip, outputs[trip.back], batch)
         log_weights = log_importance_weights(log_p_back, log_p_sample, trip.samples.log_q)
         estimate = log_mean_exp(log_weights)

@@ -37,19 +37,17 @@ class MinimumRiskCriterionConfig(SamplingCriterionConfig):
 
 @register_criterion("minimum_risk", dataclass=MinimumRiskCriterionConfig)
 class MinimumRiskCriterion(SamplingCriterion):
-    """Σ_k Q(y_k)·Δ(y_k, y), times ``--risk-weight``, over the distinct samples y_k of P(·|x; θ), with Q ∝ P(y_k|x; θ)^α; and its mirror.
+    """Σ_k Q(y_k)·Δ(y_k, y) over the distinct samples y_k of P(·|x; θ), with Q ∝ P(y_k|x; θ)^α; and its mirror.
 
     Shen et al. 2016, "Minimum Risk Training for Neural Machine Translation" (https://arxiv.org/abs/1512.02433). Δ is 1 -
     sentence BLEU, or 1 - chrF, of the text as validation's BLEU sees it (``--eval-bleu-remove-bpe``,
     ``--eval-bleu-detok``). Also for one direction, with fairseq's ``--task translation``.
     """
 
+    takes_one_direction = True
     averages = {**SamplingCriterion.averages, "risk": "sentences", "candidates": "sentences"}
 
     def __init__(self, cfg, task):
-        self.is_pair = hasattr(task, "directions")
-        if not self.is_pair and (cfg.dsl_lambda or cfg.dsl_lambda_dual):
-            raise BadInput(f"--dsl-lambda {cfg.dsl_lambda}: the duality gap takes --task dual_translation")
         super().__init__(cfg, task)
         if not cfg.sharpness > 0:
             raise BadInput(f"--sharpness {cfg.sharpness}: a number above 0 is wanted")

@@ -94,9 +94,15 @@ class RoundTripCriterion(SamplingCriterion):
         if not task.monolingual_folders():
             raise BadInput(f"--criterion {cfg._name}: learns from monolingual data; give --source-mono, --target-mono, or both")
         self._frozen: Optional[Dict[str, nn.Module]] = None  # in a dictionary: not among the criterion's modules
-        path = getattr(cfg, "proposal_checkpoint", None)
-        if path:
-            self._frozen = task.build_proposals(path)
+
+    def prepare(self):
+        """Load what training takes beside the pair: to be called before the data are loaded, and not to validate."""
+        path = getattr(self.cfg, "proposal_checkpoint", None)
+        if path and self._frozen is None:
+            self._frozen = self.task.build_proposals(path)
+        if self.task.marginals is not None:
+            for language in self.task.languages[self.task.primal]:
+                self.task.marginals.model(language)
 
     def terms(self, model, sample) -> List[Term]:
         weight = self.task.mono_weight(self.num_updates)

@@ -217,7 +217,7 @@ class DualTranslationTask(TranslationTask):
                 f"with --task dual_translation use {' or '.join(PAIR_CRITERIONS)}"
             )
         self.marginals = self._build_marginals()
-        self._keeps_language_models = PAIR_CRITERIONS[name].samples_with_language_models
+        self._keeps_language_models = PAIR_CRITERIONS[name].learns_with_language_models
         self.criterion = super().build_criterion(cfg, *args, **kwargs)
         if self.monolingual_folders() and not self.criterion.monolingual:
             logger.warning(
@@ -284,15 +284,18 @@ class DualTranslationTask(TranslationTask):
         """Load a split as a `DualDataset`; with language models, after scoring it, all shards of training at once."""
         shards = len(utils.split_paths(self.cfg.data)) if split == self.cfg.train_subset else 1
         shard = (epoch - 1) % shards
+        monolingual = {}
+        if split == self.cfg.train_subset and getattr(self.criterion, "monolingual", False):
+            self.criterion.prepare()
+            monolingual = self._load_monolingual()
         dataset = self._load_pairs(split, shard, combine)
+        dataset.monolingual = monolingual
         if self.marginals is not None:
             for other in range(shards):
                 if (split, other) not in self._scores:
                     pairs = dataset if other == shard else self._load_pairs(split, other, combine)
                     self._scores[split, other] = self._score(pairs, split, other, combine)
             dataset.log_marginals = self._scores[split, shard]
-        if split == self.cfg.train_subset and getattr(self.criterion, "monolingual", False):
-            dataset.monolingual = self._load_monolingual()
         self.datasets[split] = dataset
 
     def _load_pairs(self, split: str, shard: int, combine: bool) -> DualDataset:
