@@ -7,9 +7,13 @@ A recipe finds or makes its text and calls `prepare`, which leaves four folders 
     OUT-lm.TGT   the same for the target language
     OUT-text     train, valid and test as plain text (the references), and under spm/ as sentencepiece pieces
 
+and, of monolingual text, made with the vocabulary of the parallel text and without its valid and test sentences:
+
+    OUT-mono.LANG   train (monolingual) and valid (parallel) like OUT-lm.LANG; train.LANG as plain text, and under spm/
+
 Each of them holds `recipe.json`: a key of everything that the data depends on, the settings and the sizes. A run whose
-key all four have is finished already. Folders are built under another name and renamed when all are complete, so what
-stands under these names is never half a corpus.
+keys they all have is finished already; the first four do not depend on the monolingual text. Folders are built under
+another name and renamed when all are complete, so what stands under these names is never half a corpus.
 """
 
 import argparse
@@ -27,7 +31,7 @@ import sys
 import unicodedata
 import zlib
 from pathlib import Path
-from typing import Callable, Dict, Iterable, Iterator, List, Mapping, Sequence, Set, Tuple
+from typing import Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 import sentencepiece
 
@@ -73,6 +77,12 @@ def add_arguments(parser: argparse.ArgumentParser, vocab_size: int) -> None:
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes for fairseq-preprocess")
 
 
+def add_mono_argument(parser: argparse.ArgumentParser) -> None:
+    """The option of recipes that also take monolingual text; see `find_mono`."""
+    parser.add_argument("--mono", type=Path, metavar="DIR",
+                        help="folder with monolingual text: mono.LANG or mono.LANG.gz, of one or both languages")  # fmt: skip
+
+
 # --- text -------------------------------------------------------------------------------------------------------------
 
 
@@ -97,7 +107,7 @@ def read_lines(path: Path) -> Iterator[str]:
                 f"{path}, line {number}: not UTF-8 ({error.reason} at byte {error.start + 1} of the line); "
                 f"convert it first, for example with iconv -f latin1 -t utf-8"
             ) from None
-        except (EOFError, zlib.error) as error:
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise RecipeError(f"{path}, after line {number}: damaged gzip file ({error}); fetch it again") from None
 
 
@@ -128,6 +138,20 @@ def find_text(folder: Path, split: str, lang: str) -> Path:
         if (folder / name).is_file():
             return folder / name
     raise RecipeError(f"{folder} has no {split} text in '{lang}': looked for {', '.join(names)}")
+
+
+def find_mono(folder: Optional[Path], langs: Sequence[str]) -> Dict[str, Path]:
+    """The monolingual files of `folder` by language; one language is enough. None without `--mono`."""
+    if folder is None:
+        return {}
+    names = {lang: (f"mono.{lang}", f"mono.{lang}.gz") for lang in langs}
+    found = {lang: folder / name for lang in langs for name in reversed(names[lang]) if (folder / name).is_file()}
+    if not found:
+        raise RecipeError(f"--mono {folder}: no text there, looked for {', '.join(itertools.chain(*names.values()))}")
+    for lang in langs:
+        if lang not in found:
+            print(f"note: --mono {folder} has no {' or '.join(names[lang])}: no monolingual data are made in '{lang}'")
+    return found
 
 
 def hold_out(pairs: Iterable[Pair], size: int, key: Callable[[str], str],
@@ -187,6 +211,30 @@ def _write_text(splits: Mapping[str, Iterable[Pair]], langs: Sequence[str], fold
                               for found, all_, lang in zip(repeated, test, langs))  # fmt: skip
         print(f"note: distinct test sentences that also stand in training: {shares}")
     return {split: sizes[split] for split in SPLITS}
+
+
+def _write_mono(mono: Path, lang: str, text: Path, folder: Path) -> Dict[str, int]:
+    """Write each sentence of a monolingual file once, without those that stand in valid or test; return the counts."""
+    held_out = {line for split in ("valid", "test") for line in read_lines(text / f"{split}.{lang}")}
+    seen: Set[str] = set()
+    counts = dict.fromkeys(("empty", "held out", "duplicate", "words"), 0)
+    with open(folder / f"train.{lang}", "w", encoding="utf-8", newline="\n") as file:
+        for line in read_lines(mono):
+            if not line:
+                counts["empty"] += 1
+            elif line in held_out:
+                counts["held out"] += 1
+            elif line in seen:
+                counts["duplicate"] += 1
+            else:
+                seen.add(line)
+                counts["words"] += len(line.split())
+                file.write(line + "\n")
+    print(f"{mono}: {len(seen):,} sentences, {counts['words']:,} words; dropped {counts['empty']:,} empty lines, "
+          f"{counts['held out']:,} lines that stand in valid or test, {counts['duplicate']:,} duplicates")  # fmt: skip
+    if not seen:
+        raise RecipeError(f"--mono: no sentence of {mono} is left")
+    return {"sentences": len(seen), **counts}
 
 
 def _show(command: Sequence[str], folder: Path) -> None:
@@ -252,12 +300,14 @@ def _find_fairseq_preprocess() -> str:
     return found
 
 
-def _fairseq_preprocess(program: str, arguments: Sequence[str], folder: Path, shown_folder: Path) -> None:
+def _fairseq_preprocess(program: str, arguments: Sequence[str], folder: Path, shown_folder: Path) -> str:
+    """Run it; return what it printed."""
     _show(["fairseq-preprocess", *arguments], shown_folder)
     done = subprocess.run([program, *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         last_lines = "\n".join(done.stdout.splitlines()[-15:])
         raise RecipeError(f"fairseq-preprocess ended with exit code {done.returncode}:\n{last_lines}")
+    return done.stdout
 
 
 def _binarize(program: str, name: str, langs: Sequence[str], folder: Path, shown_folder: Path, joint: bool,
@@ -284,6 +334,14 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def _digest(parts: Sequence[object]) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _write_stamp(folder: Path, stamp: Mapping[str, object]) -> None:
+    (folder / STAMP).write_text(json.dumps(stamp, indent=2) + "\n", encoding="utf-8")
+
+
 def _is_finished(folders: Sequence[Path], key: str) -> bool:
     """Whether all folders come from a run with this key. One that no recipe made is refused, never overwritten."""
     keys = []
@@ -297,7 +355,7 @@ def _is_finished(folders: Sequence[Path], key: str) -> bool:
 
 
 def prepare(args: argparse.Namespace, langs: Tuple[str, str], inputs: Sequence[Path],
-            make_splits: Callable[[], Mapping[str, Iterable[Pair]]]) -> None:  # fmt: skip
+            make_splits: Callable[[], Mapping[str, Iterable[Pair]]], mono: Mapping[str, Path] = {}) -> None:  # fmt: skip
     """Binarize a corpus, unless an earlier run has done exactly this.
 
     Args:
@@ -305,22 +363,27 @@ def prepare(args: argparse.Namespace, langs: Tuple[str, str], inputs: Sequence[P
         langs: source and target language
         inputs: files that `make_splits` reads; new content means new data
         make_splits: returns the sentence pairs of train, valid and test; called only where there is work to do
+        mono: monolingual files by language, of `find_mono`
     """
     # Absolute, so that a changed working directory does not matter; `--out` as typed is what the user wants to read.
     out, shown = args.out.absolute(), args.out
     if not args.out.name or args.out.name == "..":
         raise RecipeError(f"--out {args.out}: give the name of a new folder")
     names = [f"{out.name}-text", f"{out.name}-lm.{langs[0]}", f"{out.name}-lm.{langs[1]}", out.name]
-    folders = [out.parent / name for name in names]
+    mono_names = {lang: f"{out.name}-mono.{lang}" for lang in langs}
     staging = out.parent / f".{out.name}.partial"
 
-    settings = {k: str(v) for k, v in sorted(vars(args).items()) if k not in ("out", "raw", "workers")}
+    settings = {k: str(v) for k, v in sorted(vars(args).items()) if k not in ("out", "raw", "mono", "workers")}
     code = [Path(__file__), Path(make_splits.__code__.co_filename)]
-    parts = [langs, settings, sentencepiece.__version__, [_sha256(path) for path in [*code, *inputs]]]
-    key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-    if _is_finished(folders, key):
-        print(f"{shown}: finished already, with these settings and this text")
-        return
+    key = _digest([langs, settings, sentencepiece.__version__, [_sha256(path) for path in [*code, *inputs]]])
+    mono_keys = {lang: _digest([key, _sha256(path)]) for lang, path in mono.items()}
+    parallel_is_finished = _is_finished([out.parent / name for name in names], key)
+    finished = [lang for lang in mono if _is_finished([out.parent / mono_names[lang]], mono_keys[lang])]
+    if parallel_is_finished:
+        mono = {lang: path for lang, path in mono.items() if lang not in finished}
+        if not mono:
+            print(f"{shown}: finished already, with these settings and this text")
+            return
 
     staging.mkdir(parents=True, exist_ok=True)
     lock = os.open(staging, os.O_RDONLY)
@@ -331,18 +394,30 @@ def prepare(args: argparse.Namespace, langs: Tuple[str, str], inputs: Sequence[P
             raise RecipeError(f"another run is preparing {shown}: wait for it to end") from None
         try:
             for leftover in staging.iterdir():  # of a run that was killed
-                shutil.rmtree(leftover)
-            _build(staging, names, langs, make_splits, args, {"key": key, "settings": settings})
+                leftover.unlink() if leftover.is_symlink() else shutil.rmtree(leftover)
+            if parallel_is_finished:
+                for name in (names[0], names[-1]):  # what `_build_mono` reads
+                    (staging / name).symlink_to(out.parent / name)
+            else:
+                _build(staging, names, langs, make_splits, args, {"key": key, "settings": settings})
+            for lang, path in mono.items():
+                _build_mono(staging, lang, path, args, {"key": mono_keys[lang], "settings": settings})
+            made = [mono_names[lang] for lang in mono] + names * (not parallel_is_finished)
+            # Monolingual data of an earlier vocabulary must not stand beside the new one.
+            outdated = [] if parallel_is_finished else [name for lang, name in mono_names.items() if lang not in mono]
             (staging / "replaced").mkdir()
-            for name, folder in zip(names, folders):
-                if folder.exists():
-                    folder.rename(staging / "replaced" / name)
-                (staging / name).rename(folder)
+            for name in [*outdated, *made]:
+                if (out.parent / name / STAMP).exists():
+                    (out.parent / name).rename(staging / "replaced" / name)
+                    if name in outdated:
+                        print(f"removed {shown.parent / name}, made with the earlier data: --mono DIR makes it again")
+            for name in made:
+                (staging / name).rename(out.parent / name)
         finally:
             shutil.rmtree(staging)
     finally:
         os.close(lock)
-    print("wrote " + ", ".join(str(shown.parent / name) for name in reversed(names)))
+    print("wrote " + ", ".join(str(shown.parent / name) for name in reversed(made)))
 
 
 def _build(staging: Path, names: Sequence[str], langs: Tuple[str, str],
@@ -369,4 +444,21 @@ def _build(staging: Path, names: Sequence[str], langs: Tuple[str, str],
     for model in groups:
         shutil.copyfile(text / model, translation / model)
     for name in names:
-        (staging / name / STAMP).write_text(json.dumps({**stamp, "sizes": sizes}, indent=2) + "\n", encoding="utf-8")
+        _write_stamp(staging / name, {**stamp, "sizes": sizes})
+
+
+def _build_mono(staging: Path, lang: str, mono: Path, args: argparse.Namespace, stamp: Mapping[str, object]) -> None:
+    """Make one monolingual folder, complete and stamped, inside `staging`, where the parallel data stand already."""
+    program = _find_fairseq_preprocess()
+    data, text, folder = args.out.name, staging / f"{args.out.name}-text", staging / f"{args.out.name}-mono.{lang}"
+    model = text / (f"sentencepiece.bpe.{lang}.model" if args.separate else "sentencepiece.bpe.model")
+    (folder / "spm").mkdir(parents=True)
+    sizes = _write_mono(mono, lang, text, folder)
+    _encode(model, folder / f"train.{lang}", folder / "spm" / f"train.{lang}")
+    arguments = ["--only-source", "--srcdict", f"{data}/dict.{lang}.txt",
+                 "--trainpref", f"{folder.name}/spm/train.{lang}", "--validpref", f"{text.name}/spm/valid.{lang}",
+                 "--destdir", folder.name, "--workers", str(args.workers)]  # fmt: skip
+    for line in _fairseq_preprocess(program, arguments, staging, args.out.parent).splitlines():
+        if "replaced (by <unk>)" in line:  # a large share: text of another kind than the vocabulary's
+            print(line)
+    _write_stamp(folder, {**stamp, "sizes": sizes})

@@ -1,11 +1,22 @@
-"""Binarize any two aligned text files: train, valid and test, one sentence a line, in two languages."""
+"""Binarize any two aligned text files: train, valid and test, one sentence a line, in two languages; and monolingual text."""
 
 import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from binarize import SPLITS, RecipeError, add_arguments, find_text, hold_out, prepare, read_parallel, run_main
+from binarize import (
+    SPLITS,
+    RecipeError,
+    add_arguments,
+    add_mono_argument,
+    find_mono,
+    find_text,
+    hold_out,
+    prepare,
+    read_parallel,
+    run_main,
+)
 
 
 def main() -> None:
@@ -18,6 +29,7 @@ def main() -> None:
     parser.add_argument("--hold-out", type=int, default=0, metavar="N",
                         help="take N pairs for valid and N for test out of the training text")  # fmt: skip
     add_arguments(parser, vocab_size=8000)
+    add_mono_argument(parser)
     args = parser.parse_args()
     langs = (args.source_lang, args.target_lang)
     if args.out is None:
@@ -43,7 +55,7 @@ def main() -> None:
         splits = {split: read_parallel(*pair) for split, pair in files.items()}
         return hold_out(splits["train"], args.hold_out, key=str.casefold) if args.hold_out else splits
 
-    prepare(args, langs, [path for pair in files.values() for path in pair], make_splits)
+    prepare(args, langs, [path for pair in files.values() for path in pair], make_splits, find_mono(args.mono, langs))
 
 
 if __name__ == "__main__":

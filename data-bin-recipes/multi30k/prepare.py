@@ -1,4 +1,4 @@
-"""Binarize Multi30k task 1 (image captions), German, French or Czech to English."""
+"""Binarize Multi30k task 1 (image captions), German, French or Czech to English, and monolingual captions beside it."""
 
 import argparse
 import http.client
@@ -7,7 +7,17 @@ import urllib.request
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from binarize import SPLITS, RecipeError, add_arguments, find_text, prepare, read_parallel, run_main
+from binarize import (
+    SPLITS,
+    RecipeError,
+    add_arguments,
+    add_mono_argument,
+    find_mono,
+    find_text,
+    prepare,
+    read_parallel,
+    run_main,
+)
 
 URL = "https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/raw/"
 FILES = {"train": "train", "valid": "val", "test": "test_2016_flickr"}
@@ -38,10 +48,12 @@ def main() -> None:
                         help="folder with the text (train.LANG, val.LANG, test_2016_flickr.LANG, or .gz of these); "
                              "without it the text is downloaded")  # fmt: skip
     add_arguments(parser, vocab_size=10000)
+    add_mono_argument(parser)
     args = parser.parse_args()
     langs = (args.lang, "en")
     if args.out is None:
         args.out = Path(f"data-bin/multi30k-{args.lang}-en")
+    mono = find_mono(args.mono, langs)
     raw = args.raw
     if raw is None:
         raw = args.out.parent / "download" / "multi30k"
@@ -53,7 +65,7 @@ def main() -> None:
     def make_splits():
         return {split: read_parallel(*pair) for split, pair in files.items()}
 
-    prepare(args, langs, [path for pair in files.values() for path in pair], make_splits)
+    prepare(args, langs, [path for pair in files.values() for path in pair], make_splits, mono)
 
 
 if __name__ == "__main__":

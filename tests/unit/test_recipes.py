@@ -267,6 +267,47 @@ def test_training_text_that_holds_test_sentences_is_said(prepared):
     assert "also stand in training: 5 of 5 in ko and 5 of 5 in en" in prepared[1]
 
 
+def file_contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_monolingual_text_is_added_to_finished_data(prepared):
+    from fairseq.data import Dictionary, data_utils
+
+    folder, _ = prepared
+    data, mono = folder / "data", folder / "mono" / "mono.ko.gz"
+    new = ["새가 집에 갑니다.", "고양이가 노래합니다."]
+    lines = [new[0], "", unicodedata.normalize("NFD", "집에  갑니다."), new[1], "\u200b", unicodedata.normalize("NFD", new[0])]
+    mono.parent.mkdir()
+    mono.write_bytes(gzip.compress("\n".join(lines).encode()))
+    before = file_contents(data)
+    arguments = ["-s", "ko", "-t", "en", "--raw", "raw", "--out", "data/x", "--mono", "mono"]
+    done = recipe("local", *arguments, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "note: --mono mono has no mono.en or mono.en.gz: no monolingual data are made in 'en'" in done.stdout
+    assert "2 sentences, 5 words; dropped 2 empty lines, 1 lines that stand in valid or test, 1 duplicates" in done.stdout
+    assert re.search(r"x-mono.ko/spm/train.ko: 2 sents, \d+ tokens, 0.0% replaced \(by <unk>\)", done.stdout)
+    assert "wrote data/x-mono.ko\n" in done.stdout
+    after = file_contents(data)
+    assert {path: after[path] for path in before} == before
+    assert {path.parts[0] for path in after.keys() - before.keys()} == {"x-mono.ko"}
+
+    made = data / "x-mono.ko"
+    assert (made / "train.ko").read_text().splitlines() == new
+    assert (made / "dict.txt").read_bytes() == (data / "x-lm.ko" / "dict.txt").read_bytes()
+    dictionary = Dictionary.load(str(made / "dict.txt"))
+    train, valid, lm_valid = (data_utils.load_indexed_dataset(str(path), dictionary)
+                              for path in (made / "train", made / "valid", data / "x-lm.ko" / "valid"))  # fmt: skip
+    assert [dictionary.string(sentence, "sentencepiece") for sentence in train] == new
+    assert [sentence.tolist() for sentence in valid] == [sentence.tolist() for sentence in lm_valid]
+    [command] = re.findall(r"^cd data && (fairseq-preprocess .*)$", done.stdout, re.MULTILINE)
+    for path in re.findall(r"--(?:\w+pref|srcdict|destdir) (\S+)", command):
+        assert (data / path).exists(), path
+
+    again = recipe("local", *arguments, cwd=folder)
+    assert "finished already" in again.stdout and file_contents(data) == after
+
+
 # --- running again ---
 
 
@@ -277,8 +318,9 @@ def preprocess_calls(monkeypatch):
 
     def stand_in(program, arguments, folder, shown_folder):
         destination = arguments[arguments.index("--destdir") + 1]
-        (folder / destination).mkdir()
+        (folder / destination).mkdir(exist_ok=True)
         calls.append(destination)
+        return ""
 
     monkeypatch.setattr(binarize, "_fairseq_preprocess", stand_in)
     return calls
@@ -289,10 +331,11 @@ def options(out, **changes):
     return argparse.Namespace(**{**args, **changes})
 
 
-def prepare(raw, args):
+def prepare(raw, args, mono=None):
     files = {split: [raw / f"{split}.de", raw / f"{split}.en"] for split in binarize.SPLITS}
     binarize.prepare(args, ("de", "en"), sum(files.values(), []),
-                     lambda: {split: binarize.read_parallel(*pair) for split, pair in files.items()})  # fmt: skip
+                     lambda: {split: binarize.read_parallel(*pair) for split, pair in files.items()},
+                     binarize.find_mono(mono, ("de", "en")))  # fmt: skip
 
 
 def test_a_second_run_works_only_where_something_changed(raw, tmp_path, preprocess_calls):
@@ -313,6 +356,93 @@ def test_a_second_run_works_only_where_something_changed(raw, tmp_path, preproce
     (tmp_path / "data" / "x-lm.en").rmdir()
     prepare(raw, options(out, separate=True))
     assert preprocess_calls == first * 4
+
+
+def test_monolingual_data_are_made_where_they_changed(raw, tmp_path, preprocess_calls):
+    mono, out = tmp_path / "mono", tmp_path / "data" / "x"
+    write(mono / "mono.de", ["Die Katze bellt.", "Ein Hund singt."])
+    write(mono / "mono.en", ["The cat barks."])
+    parallel, monolingual = ["x", "x-lm.de", "x-lm.en"], ["x-mono.de", "x-mono.en"]
+
+    def calls(*arguments):
+        preprocess_calls.clear()
+        prepare(raw, *arguments)
+        return preprocess_calls
+
+    assert calls(options(tmp_path / "without" / "x")) == parallel
+    assert calls(options(out), mono) == parallel + monolingual
+    without, with_mono = file_contents(tmp_path / "without"), file_contents(out.parent)
+    assert {path: with_mono[path] for path in without} == without
+    assert calls(options(out), mono) == calls(options(out)) == []
+    write(mono / "mono.en", ["The dog sings."])
+    assert calls(options(out), mono) == ["x-mono.en"]
+    assert (out.parent / "x-mono.en" / "train.en").read_text() == "The dog sings.\n"
+
+    # A new vocabulary: each language's own model, and nothing of the earlier one is left.
+    assert calls(options(out, separate=True), mono) == parallel + monolingual
+    for lang in ("de", "en"):
+        model = sentencepiece.SentencePieceProcessor(model_file=str(out / f"sentencepiece.bpe.{lang}.model"))
+        made = out.parent / f"x-mono.{lang}"
+        lines, pieces = (path.read_text().splitlines() for path in (made / f"train.{lang}", made / "spm" / f"train.{lang}"))
+        assert model.encode(lines, out_type=str) == [line.split(" ") for line in pieces]
+    (mono / "mono.en").unlink()
+    assert calls(options(out), mono) == [*parallel, "x-mono.de"]
+    assert not (out.parent / "x-mono.en").exists()
+    write(out.parent / "x-mono.en" / "thesis.txt", ["mine"])
+    assert calls(options(out, vocab_size=90)) == parallel
+    assert sorted(path.name for path in out.parent.glob("x-mono.*")) == ["x-mono.en"]  # no recipe made it
+
+
+def name_a_folder_without_text(mono):
+    (mono / "mono.de").rename(mono / "mono.fr")
+    return f"--mono {mono}: no text there, looked for mono.de, mono.de.gz, mono.en, mono.en.gz"
+
+
+def break_monolingual_encoding(mono):
+    (mono / "mono.de").write_bytes("Haus\nTür\n".encode("latin-1"))
+    return f"{mono}/mono.de, line 2: not UTF-8"
+
+
+def name_plain_text_gz(mono):
+    (mono / "mono.de").rename(mono / "mono.de.gz")
+    return f"{mono}/mono.de.gz, after line 0: damaged gzip file"
+
+
+def leave_no_sentence(mono):
+    write(mono.parent / "raw" / "valid.de", ["Nur zur Auswahl."] * 5)
+    write(mono / "mono.de", ["", DE[0], "Nur zur Auswahl."])
+    return f"--mono: no sentence of {mono}/mono.de is left"
+
+
+def put_something_in_the_way(mono):
+    write(mono.parent / "data" / "x-mono.de" / "thesis.txt", ["mine"])
+    return f"{mono.parent}/data/x-mono.de exists and no recipe made it"
+
+
+@pytest.mark.parametrize("spoil", [name_a_folder_without_text, break_monolingual_encoding, name_plain_text_gz,
+                                   leave_no_sentence, put_something_in_the_way])  # fmt: skip
+def test_bad_monolingual_text_is_refused(raw, tmp_path, preprocess_calls, spoil):
+    mono = tmp_path / "mono"
+    write(mono / "mono.de", ["Noch ein Satz."])
+    message = spoil(mono)
+    before = sorted(tmp_path.glob("data/**/*"))
+    with pytest.raises(binarize.RecipeError, match=re.escape(message)):
+        prepare(raw, options(tmp_path / "data" / "x"), mono)
+    assert sorted(tmp_path.glob("data/**/*")) == before
+
+
+def test_what_a_killed_monolingual_run_left_is_cleared_away(raw, tmp_path, preprocess_calls):
+    out, leftover = tmp_path / "data" / "x", tmp_path / "data" / ".x.partial"
+    write(tmp_path / "mono" / "mono.de", ["Die Katze bellt."])
+    prepare(raw, options(out))
+    before = file_contents(out.parent)
+    leftover.mkdir()
+    (leftover / "x").symlink_to(out)
+    (leftover / "x-mono.de").mkdir()
+    prepare(raw, options(out), tmp_path / "mono")
+    after = file_contents(out.parent)
+    assert {path: after[path] for path in before} == before
+    assert not leftover.exists() and (out.parent / "x-mono.de" / "train.de").read_text() == "Die Katze bellt.\n"
 
 
 def test_a_failing_run_leaves_the_earlier_data_alone(raw, tmp_path, preprocess_calls, monkeypatch):
@@ -369,6 +499,11 @@ def test_multi30k_takes_the_published_names(tmp_path, lang):
     # The shorter val.en is found out after the names are: no need to wait for fairseq.
     done = recipe("multi30k", "--lang", lang, "--raw", "raw", cwd=tmp_path)
     assert done.returncode == 1 and f"raw/val.{lang}.gz has 5 lines and raw/val.en.gz has 4" in done.stderr
+
+
+def test_multi30k_takes_monolingual_text_too(tmp_path):
+    done = recipe("multi30k", "--raw", "raw", "--mono", "nowhere", cwd=tmp_path)
+    assert done.returncode == 1 and "--mono nowhere: no text there, looked for mono.de, mono.de.gz, mono.en" in done.stderr
 
 
 @pytest.mark.parametrize("number, german, english", [
