@@ -32,7 +32,7 @@ class BackTranslationCrossEntropyCriterion(RoundTripCriterion):
     -KL(q || P̂) and have no gradient in θ.
     """
 
-    learns_with_language_models = True
+    keeps_language_models = True
     averages = {
         **RoundTripCriterion.averages,
         "round_trip_nll": "returns",

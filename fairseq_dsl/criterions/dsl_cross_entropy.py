@@ -68,7 +68,7 @@ class DSLCrossEntropyCriterion(FairseqCriterion):
     """Whether it also trains fairseq's own translation task."""
     monolingual: ClassVar[bool] = False
     """Whether the method learns from monolingual data."""
-    learns_with_language_models: ClassVar[bool] = False
+    keeps_language_models: ClassVar[bool] = False
     """Whether the language models score samples while training, and so stay in memory."""
     averages: ClassVar[Dict[str, str]] = {}
     """What the terms log, summed, of each direction: the key, and the key of the sum that it is divided by."""

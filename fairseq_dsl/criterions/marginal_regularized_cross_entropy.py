@@ -46,7 +46,7 @@ class MarginalRegularizedCrossEntropyCriterion(RoundTripCriterion):
     (1/K) Σ_k P(y|x_k), of a variance that shows why the other is needed.
     """
 
-    learns_with_language_models = True
+    keeps_language_models = True
     averages = {
         **RoundTripCriterion.averages,
         "log_marginal": "returns",

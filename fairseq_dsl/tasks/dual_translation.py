@@ -217,7 +217,7 @@ class DualTranslationTask(TranslationTask):
                 f"with --task dual_translation use {' or '.join(PAIR_CRITERIONS)}"
             )
         self.marginals = self._build_marginals()
-        self._keeps_language_models = PAIR_CRITERIONS[name].learns_with_language_models
+        self._keeps_language_models = PAIR_CRITERIONS[name].keeps_language_models
         self.criterion = super().build_criterion(cfg, *args, **kwargs)
         if self.monolingual_folders() and not self.criterion.monolingual:
             logger.warning(
