@@ -10,6 +10,9 @@ from ..checkpoints import vocabulary_difference
 from ..errors import BadInput
 
 
+LANGUAGE_CHECK_SENTENCES = 1000
+
+
 class MonolingualData:
     """The sentences of one language that stand beside the pairs of a parallel data set.
 
@@ -57,6 +60,21 @@ class MonolingualData:
             )
         return sentences
 
+    def refuse_other_language(self, own, other, other_language: str):
+        """A joined dictionary hides text of the wrong language: see which side's words its sentences are made of.
+
+        Args:
+            own, other: sentences of this language and of the other one, from the parallel data.
+        """
+        words = np.concatenate([self.sentences[i].numpy() for i in self.kept[:LANGUAGE_CHECK_SENTENCES]])
+        own, other = (_log_frequencies(side, len(self.dictionary))[words].sum() for side in (own, other))
+        if other > own:
+            raise BadInput(
+                f"{self.name}: looks like {other_language}: by the words of the parallel data, log P of its first sentences "
+                f"is {own:.0f} nats as {self.language} and {other:.0f} as {other_language}; --source-mono is text of the "
+                "source language, --target-mono of the target language"
+            )
+
     def deal(self, epoch: int, pairs: np.ndarray, pair_sizes: np.ndarray):
         """Deal an epoch's sentences to its pairs.
 
@@ -92,3 +110,10 @@ class MonolingualData:
             return None
         items = [{"id": int(number), "source": self.sentences[number]} for number in numbers]
         return collate(items, self.dictionary.pad(), self.dictionary.eos(), left_pad_source=left_pad)
+
+
+def _log_frequencies(sentences, size: int) -> np.ndarray:
+    """log of how often each symbol occurs in the first sentences, in nats; every symbol is counted once more."""
+    some = [sentences[i].numpy() for i in range(min(len(sentences), LANGUAGE_CHECK_SENTENCES))]
+    counts = np.bincount(np.concatenate(some), minlength=size) + 1
+    return np.log(counts / counts.sum())

@@ -284,12 +284,10 @@ class DualTranslationTask(TranslationTask):
         """Load a split as a `DualDataset`; with language models, after scoring it, all shards of training at once."""
         shards = len(utils.split_paths(self.cfg.data)) if split == self.cfg.train_subset else 1
         shard = (epoch - 1) % shards
-        monolingual = {}
+        dataset = self._load_pairs(split, shard, combine)
         if split == self.cfg.train_subset and getattr(self.criterion, "monolingual", False):
             self.criterion.prepare()
-            monolingual = self._load_monolingual()
-        dataset = self._load_pairs(split, shard, combine)
-        dataset.monolingual = monolingual
+            dataset.monolingual = self._load_monolingual(dataset)
         if self.marginals is not None:
             for other in range(shards):
                 if (split, other) not in self._scores:
@@ -330,12 +328,13 @@ class DualTranslationTask(TranslationTask):
         given = {"--source-mono": self.cfg.source_mono, "--target-mono": self.cfg.target_mono}
         return {flag: folder for flag, folder in given.items() if folder}
 
-    def _load_monolingual(self) -> Dict[str, MonolingualData]:
+    def _load_monolingual(self, pairs: DualDataset) -> Dict[str, MonolingualData]:
         """The monolingual text by language; loaded once for all shards of the parallel data."""
         if self._monolingual is None:
             self._monolingual = {}
             flags = dict(zip(("--source-mono", "--target-mono"), self.languages[self.primal]))
             dictionaries = {self.cfg.source_lang: self.src_dict, self.cfg.target_lang: self.tgt_dict}
+            sides = {self.cfg.source_lang: pairs.src, self.cfg.target_lang: pairs.tgt}
             for flag, folder in self.monolingual_folders().items():
                 language = flags[flag]
                 limit, seed = self.longest(language), self.cfg.seed
@@ -343,6 +342,8 @@ class DualTranslationTask(TranslationTask):
                 for what, count in data.left_out.items():
                     if count:
                         logger.warning(f"{data.name}: {count:,} {what} sentences of {len(data.sentences):,} are skipped")
+                other = next(name for name in sides if name != language)
+                data.refuse_other_language(sides[language], sides[other], other)
                 self._monolingual[language] = data
         return self._monolingual
 
