@@ -14,6 +14,7 @@ import warnings
 import numpy as np
 import torch
 from fairseq import checkpoint_utils
+from fairseq.distributed import utils as distributed_utils
 from fairseq.file_io import PathManager
 from fairseq.modules.transformer_layer import TransformerEncoderLayerBase
 
@@ -26,14 +27,15 @@ def allow_checkpoint_types():
     """torch >= 2.6 loads with ``weights_only=True``: name the plain types that fairseq's checkpoints hold.
 
     `Namespace` is the configuration of architectures without a dataclass (transformer, lstm, fconv), numpy's arrays and
-    scalars are meters of ``--eval-bleu``. A checkpoint that carries code is still refused.
+    scalars are meters of ``--eval-bleu``. In place of tensors, placeholders stand in what one worker sends the others: a
+    checkpoint, when several resume. A checkpoint that carries code is still refused.
     """
     if not SAFE_LOADING:
         return
     core = getattr(np, "_core", None) or np.core
     functions = (core.multiarray._reconstruct, core.multiarray.scalar)
     torch.serialization.add_safe_globals(
-        [argparse.Namespace, np.ndarray, np.dtype]
+        [argparse.Namespace, distributed_utils._TensorPlaceholder, np.ndarray, np.dtype]
         + [type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "int32", "bool")]
         # numpy 1.x writes numpy.core, numpy 2.x writes numpy._core
         + [(f, f"numpy.{name}.multiarray.{f.__name__}") for f in functions for name in ("core", "_core")]

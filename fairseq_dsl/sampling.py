@@ -75,8 +75,6 @@ class Sampler:
         ways = [flag for flag, on in self._truncation.items() if on]
         if len(ways) > 1:
             raise BadInput(f"{' and '.join(ways)}: one of them is wanted")
-        if cfg.sample_beam and cfg.sample_temperature != 1:
-            raise BadInput(f"--sample-temperature {cfg.sample_temperature}: has no meaning with --sample-beam")
 
     @property
     def _truncation(self):
