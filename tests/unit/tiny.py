@@ -4,11 +4,13 @@ import copy
 import functools
 import os
 import random
+import zlib
 from types import SimpleNamespace
 
 import torch
 from fairseq import options, tasks
 from fairseq.data import Dictionary, indexed_dataset
+from fairseq.data.language_pair_dataset import collate
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from omegaconf import OmegaConf, open_dict
 
@@ -142,8 +144,26 @@ def criterion(made, marginals=True, **settings):
     return made.task.criterion
 
 
+def learns_by(made, name, **settings):
+    """Have a pair learn by this criterion, with these settings in place of the defaults, as ``fairseq-train`` does."""
+    made.criterion = made.task.build_criterion(OmegaConf.create({"_name": name, "sentence_avg": False, **settings}))
+    made.task.load_dataset("train")
+    made.data = made.task.dataset("train")
+    return made.criterion
+
+
 def batch(dataset, rows=None):
     return dataset.collater([dataset[i] for i in (range(len(dataset)) if rows is None else rows)])
+
+
+def sources(sentences, symbols):
+    """A batch of sources in this order, which is from long to short, as fairseq sorts them."""
+    items = [{"id": i, "source": sentence} for i, sentence in enumerate(sentences)]
+    made = collate(items, symbols.pad(), symbols.eos(), left_pad_source=True)
+    rows = made["id"].argsort()  # of the same length they may stand in any order
+    net_input = {name: made["net_input"][name][rows] for name in ("src_tokens", "src_lengths")}
+    assert net_input["src_lengths"].tolist() == made["net_input"]["src_lengths"].tolist()
+    return {"id": made["id"][rows], "net_input": net_input}
 
 
 def gradients(model, loss):
@@ -153,6 +173,13 @@ def gradients(model, loss):
     found = {name: p.grad.clone() for name, p in model.named_parameters() if p.requires_grad and p.grad is not None}
     model.zero_grad(set_to_none=True)
     return found
+
+
+def drop_out(model, probability):
+    """Set the probability of dropout everywhere."""
+    for module in model.modules():
+        if hasattr(module, "apply_during_inference"):  # FairseqDropout
+            module.p = probability
 
 
 def save_checkpoint(path, cfg, model, **changes):
@@ -203,3 +230,85 @@ def language_model(folder, symbols, arch="transformer_lm", flags=(), sentences=(
     for name, value in (changed or {}).items():
         cfg.task[name] = value
     return save_checkpoint(os.path.join(folder, "lm.pt"), cfg, model), model
+
+
+def write_monolingual(folder, sentences, symbols):
+    """As ``fairseq-preprocess --only-source`` does."""
+    os.makedirs(folder, exist_ok=True)
+    symbols.save(os.path.join(folder, "dict.txt"))
+    write_sentences(os.path.join(folder, "train"), sentences, symbols)
+    return str(folder)
+
+
+# ---- a toy language, all of whose sentences can be written down
+#
+# Of the special symbols <s> and <unk> are words like the others for a sampler.
+
+TOY_WORDS = {"de": ["a", "b"], "en": ["u", "v", "w"]}
+TOY_SPREAD = {"transformer": 0.5, "lstm": 0.6}
+TOY_PAIRS = [(["a", "b", "b"], ["u", "w"]), (["b"], ["v", "w", "u"]), (["a", "b"], ["w"])]
+
+
+def write_toy(folder):
+    write_data(folder, TOY_PAIRS, {language: dictionary(words) for language, words in TOY_WORDS.items()})
+    return str(folder)
+
+
+def toy_pair(folder, arch, **task_settings):
+    """A pair of models whose translations differ by the sentence that is translated, and end early or late.
+
+    Their parameters depend on their names alone.
+    """
+    made = pair(folder, arch, **task_settings)
+    with torch.no_grad():
+        for name, p in made.model.named_parameters():
+            generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
+            p.copy_(TOY_SPREAD[arch] * torch.randn(p.shape, generator=generator) + ("layer_norm.weight" in name))
+    return made
+
+
+def translation_logits(model, source):
+    """What a translation model says follows some words: in one forward of all of them, with no state between steps."""
+
+    def logits(words):
+        previous = torch.tensor([[source[-1].item(), *words]])
+        return model(source[None], torch.tensor([len(source)]), previous)[0][0]
+
+    return logits
+
+
+def language_model_logits(model, eos):
+    """What a language model says follows some words."""
+    return lambda words: model(torch.tensor([[eos, *words]]))[0][0]
+
+
+def log_prob(logits, sentence):
+    """log P(sentence), differentiable."""
+    sentence = [int(symbol) for symbol in sentence]
+    return logits(sentence[:-1]).log_softmax(-1)[range(len(sentence)), sentence].sum()
+
+
+def all_sentences(logits, symbols, limit, temperature=1.0):
+    """Every sentence of at most `limit` words that may be sampled, and the log of its probability, differentiable.
+
+    By the definition alone: a symbol is drawn among those that may follow, which are all but padding, and the end but
+    not first; after `limit` words the sentence ends.
+    """
+    found = {}
+
+    def extend(words, log_p):
+        if len(words) == limit:
+            found[(*words, symbols.eos())] = log_p
+            return
+        may_follow = [s for s in range(len(symbols)) if s != symbols.pad() and (words or s != symbols.eos())]
+        tempered = logits(words)[-1] / temperature
+        everything = tempered[may_follow].logsumexp(0)
+        for symbol in may_follow:
+            log_p_longer = log_p + tempered[symbol] - everything
+            if symbol == symbols.eos():
+                found[(*words, symbol)] = log_p_longer
+            else:
+                extend([*words, symbol], log_p_longer)
+
+    extend([], torch.zeros(()))
+    return found

@@ -1,0 +1,295 @@
+"""Monolingual data: dealt out to the batches of the pairs, every sentence in its turn."""
+
+import os
+from collections import Counter
+
+import numpy as np
+import pytest
+import tiny
+
+from fairseq_dsl.data import MonolingualData
+from fairseq_dsl.errors import BadInput
+
+SYMBOLS = tiny.dictionary(tiny.WORDS["de"])
+SENTENCES = [side for side, _ in tiny.random_pairs(23, seed=8)]
+PAIRS = np.array([3, 0, 11, 7, 20, 5, 6, 14, 9, 2])  # those that are trained on, of a larger data set
+SIZES = np.array([4, 9, 2, 2, 7, 5, 3, 12, 4, 8])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tiny.write_monolingual(tmp_path_factory.mktemp("mono"), SENTENCES, SYMBOLS)
+
+
+def load(folder, ratio=1.0, limit=100, seed=1, symbols=SYMBOLS):
+    return MonolingualData(str(folder), "--source-mono", "de", symbols, limit, ratio, seed)
+
+
+def dealt(data, epoch, batches=None):
+    """The numbers of the sentences that the epoch deals to each pair."""
+    data.deal(epoch, PAIRS, SIZES)
+    found = {}
+    for pair in PAIRS:
+        batch = data.batch(np.array([pair]), left_pad=True)
+        found[pair] = [] if batch is None else sorted(batch["id"].tolist())
+    return found
+
+
+def numbers(by_pair):
+    return [number for numbers in by_pair.values() for number in numbers]
+
+
+RATIOS = (0.3, 1.0, 2.5)
+
+
+class TestDealing:
+    @pytest.mark.parametrize("ratio", [*RATIOS, 0.05, 7.0])
+    def test_every_sentence_has_its_turn_before_any_has_its_next(self, folder, ratio):
+        """After any epoch all have been dealt equally often, but for the pass that has been begun."""
+        data, found = load(folder, ratio), Counter(dict.fromkeys(range(len(SENTENCES)), 0))
+        for epoch in range(1, 40):
+            found.update(numbers(dealt(data, epoch)))
+            assert sum(found.values()) == int(len(PAIRS) * ratio * epoch)
+            assert max(found.values()) - min(found.values()) <= 1
+            assert len(found) == len(SENTENCES)
+
+    @pytest.mark.parametrize("ratio", RATIOS)
+    def test_each_pair_has_its_share(self, folder, ratio):
+        data = load(folder, ratio)
+        for epoch in (1, 2, 5):
+            counts = [len(found) for found in dealt(data, epoch).values()]
+            assert max(counts) - min(counts) <= 1
+
+    def test_each_pass_has_an_order_of_its_own(self, folder):
+        """The ten sentences that come first in a pass differ from pass to pass, and from seed to seed."""
+        first = [tuple(load(folder)._stream(23 * number, 23 * number + 10)) for number in range(5)]
+        assert len(set(first)) == 5
+        assert tuple(load(folder, seed=2)._stream(0, 10)) != first[0]
+        for number in range(5):
+            assert sorted(load(folder)._stream(23 * number, 23 * (number + 1))) == list(range(23))
+
+    def test_short_sentences_go_to_short_pairs(self, folder):
+        data = load(folder, ratio=2.0)
+        found = dealt(data, 3)
+        lengths = [sorted(len(SENTENCES[n]) for n in found[pair]) for pair in PAIRS[np.argsort(SIZES, kind="stable")]]
+        in_order = [length for group in lengths for length in group]
+        assert in_order == sorted(in_order) and in_order[0] < in_order[-1]
+
+    @pytest.mark.parametrize("ratio", RATIOS)
+    def test_does_not_depend_on_batches_or_their_order(self, folder, ratio):
+        data = load(folder, ratio)
+        wanted = dealt(data, 2)
+        for seed, size in ((0, 1), (1, 3), (2, 4), (3, 10)):
+            rows = np.random.RandomState(seed).permutation(PAIRS)
+            for batch_rows in np.split(rows, range(size, len(rows), size)):
+                batch = data.batch(batch_rows, left_pad=True)
+                found = [] if batch is None else batch["id"].tolist()
+                assert sorted(found) == sorted(number for pair in batch_rows for number in wanted[pair])
+
+    @pytest.mark.parametrize("ratio", RATIOS)
+    def test_a_resumed_run_is_dealt_what_the_uninterrupted_one_is(self, folder, ratio):
+        data = load(folder, ratio)
+        for epoch in range(1, 8):
+            assert dealt(load(folder, ratio), epoch) == dealt(data, epoch)
+        assert dealt(data, 2) == dealt(load(folder, ratio), 2)  # also backwards
+
+    def test_leaves_the_global_generator_alone(self, folder):
+        np.random.seed(9)
+        wanted = np.random.rand()
+        np.random.seed(9)
+        dealt(load(folder), 3)
+        assert np.random.rand() == wanted
+
+    def test_pairs_that_are_not_trained_on_get_none(self, folder):
+        data = load(folder, ratio=3.0)
+        data.deal(1, PAIRS, SIZES)
+        others = np.setdiff1d(np.arange(PAIRS.max()), PAIRS)
+        assert data.batch(others, left_pad=True) is None
+
+    @pytest.mark.parametrize("left_pad", [True, False])
+    def test_a_batch_is_one_of_sources(self, folder, left_pad):
+        data = load(folder, ratio=2.0)
+        data.deal(1, PAIRS, SIZES)
+        batch = data.batch(PAIRS, left_pad)
+        tokens, lengths = batch["net_input"]["src_tokens"], batch["net_input"]["src_lengths"]
+        assert len(batch["id"]) == len(set(batch["id"].tolist())) == 20
+        assert lengths.tolist() == sorted(lengths.tolist(), reverse=True)
+        for number, row, length in zip(batch["id"].tolist(), tokens, lengths.tolist()):
+            wanted = tiny.encode(SENTENCES[number], SYMBOLS).tolist()
+            assert row[-length:].tolist() == wanted if left_pad else row[:length].tolist() == wanted
+            assert (row != SYMBOLS.pad()).sum() == len(wanted) == length
+
+
+class TestWhatIsKept:
+    MIXED = [["w1"], [], ["w1", "w2", "w3"], ["w4"] * 9, [], ["w5"] * 3, ["w6"] * 4]
+
+    def test_neither_empty_nor_too_long_sentences(self, tmp_path):
+        data = load(tiny.write_monolingual(tmp_path, self.MIXED, SYMBOLS), limit=4)
+        assert data.left_out == {"empty": 2, "longer than 4 tokens": 2}
+        assert data.kept.tolist() == [0, 2, 5]
+        assert Counter(numbers(dealt(data, 1))).keys() == {0, 2, 5}
+
+    def test_all_where_none_is_empty_or_too_long(self, folder):
+        data = load(folder, limit=10)
+        assert data.left_out == {"empty": 0, "longer than 10 tokens": 0}
+        assert data.kept.tolist() == list(range(len(SENTENCES)))
+
+    def test_nothing_is_refused(self, tmp_path):
+        path = tiny.write_monolingual(tmp_path, self.MIXED, SYMBOLS)
+        with pytest.raises(BadInput) as error:
+            load(path, limit=1)
+        assert str(error.value).startswith(f"--source-mono {path}: no sentence is left of 7 ")
+        assert "'empty': 2" in str(error.value) and "'longer than 1 tokens': 5" in str(error.value)
+
+
+class TestRefused:
+    """By a message that names the flag and the folder, what was found and what is wanted."""
+
+    def message(self, path, symbols=SYMBOLS):
+        with pytest.raises(BadInput) as error:
+            load(path, symbols=symbols)
+        assert str(error.value).startswith(f"--source-mono {path}: ")
+        return str(error.value)
+
+    def test_no_folder(self, tmp_path):
+        message = self.message(tmp_path / "none")
+        assert "no such folder" in message and "fairseq-preprocess --only-source is wanted" in message
+
+    @pytest.mark.parametrize("missing", ["dict.txt", "train.idx"])
+    def test_a_missing_file(self, tmp_path, missing):
+        path = tiny.write_monolingual(tmp_path, SENTENCES, SYMBOLS)
+        os.remove(tmp_path / missing)
+        message = self.message(path)
+        assert f"holds no {missing}" in message and "fairseq-preprocess --only-source --srcdict" in message
+
+    @pytest.mark.parametrize("words", [tiny.WORDS["de"][:-1], [*tiny.WORDS["de"], "w99"], tiny.WORDS["en"][:11]])
+    def test_another_vocabulary(self, tmp_path, words):
+        path = tiny.write_monolingual(tmp_path, [words[:3]], tiny.dictionary(words))
+        message = self.message(path)
+        assert "another vocabulary" in message and "the de dictionary" in message and "--srcdict" in message
+
+    def test_the_same_words_in_another_order(self, tmp_path):
+        symbols = tiny.Dictionary()
+        for word in reversed(sorted(tiny.WORDS["de"])):
+            symbols.add_symbol(word)
+        assert "another vocabulary" in self.message(tiny.write_monolingual(tmp_path, SENTENCES, symbols))
+
+
+class TestInTraining:
+    """Through the task, as ``fairseq-train`` reads the data."""
+
+    TEXT = {"de": SENTENCES, "en": [side for _, side in tiny.random_pairs(31, seed=9)]}
+
+    @pytest.fixture(scope="class")
+    def folders(self, tmp_path_factory):
+        folder = tmp_path_factory.mktemp("mono")
+        return {
+            language: tiny.write_monolingual(folder / language, sentences, tiny.dictionary(tiny.WORDS[language]))
+            for language, sentences in self.TEXT.items()
+        }
+
+    def training(self, data, **settings):
+        made = tiny.pair(data, **settings)
+        tiny.learns_by(made, "back_translation_cross_entropy")
+        return made
+
+    def iterator(self, made, split="train", epoch=1):
+        made.task.load_dataset(split, epoch=epoch)
+        limits = made.task._limits()
+        return made.task.get_batch_iterator(made.task.dataset(split), max_tokens=40, max_positions=limits, seed=1, epoch=epoch)
+
+    def found(self, batches):
+        return {
+            language: {
+                tuple(sorted(batch["id"].tolist())): []
+                if batch["monolingual"][language] is None
+                else sorted(batch["monolingual"][language]["id"].tolist())
+                for batch in batches
+            }
+            for language in batches[0]["monolingual"]
+        }
+
+    def test_batches_carry_both_languages_at_the_ratio(self, data, folders):
+        made = self.training(data, source_mono=folders["de"], target_mono=folders["en"], mono_ratio=2.0)
+        iterator = self.iterator(made)
+        for epoch in range(1, 4):
+            batches = list(iterator.next_epoch_itr())
+            assert sum(len(batch["id"]) for batch in batches) == len(tiny.PAIRS)
+            for language, by_batch in self.found(batches).items():
+                dealt = Counter(number for numbers in by_batch.values() for number in numbers)
+                assert sum(dealt.values()) == 2 * len(tiny.PAIRS)
+                assert all(len(numbers) == 2 * len(pairs) for pairs, numbers in by_batch.items())
+
+    def test_epochs_differ_and_are_the_same_in_a_resumed_run(self, data, folders):
+        made = self.training(data, source_mono=folders["de"])
+        iterator = self.iterator(made)
+        found = [self.found(list(iterator.next_epoch_itr())) for _ in range(4)]
+        assert found[0] != found[1] != found[2]
+        assert all(set(epoch) == {"de"} for epoch in found)
+        for epoch in (2, 4):
+            resumed = self.training(data, source_mono=folders["de"])
+            assert self.found(list(self.iterator(resumed, epoch=epoch).next_epoch_itr())) == found[epoch - 1]
+
+    def test_validation_has_none(self, data, folders):
+        made = self.training(data, source_mono=folders["de"], target_mono=folders["en"])
+        batches = list(self.iterator(made, "valid").next_epoch_itr())
+        assert batches and not any("monolingual" in batch for batch in batches)
+
+    def test_a_method_that_learns_from_pairs_alone_has_none_and_says_so(self, data, folders, caplog):
+        made = tiny.pair(data, source_mono=folders["de"])
+        with caplog.at_level("WARNING"):
+            tiny.learns_by(made, "minimum_risk")
+        assert any("--source-mono: not used, --criterion minimum_risk" in record.getMessage() for record in caplog.records)
+        assert not any("monolingual" in batch for batch in list(self.iterator(made).next_epoch_itr()))
+
+    def test_what_is_left_out_is_said(self, data, tmp_path, caplog):
+        mono = tiny.write_monolingual(tmp_path, [["w1"], [], ["w2"] * 50], SYMBOLS)
+        with caplog.at_level("WARNING"):
+            made = self.training(data, source_mono=mono, max_source_positions=20)
+        lines = [record.getMessage() for record in caplog.records if "are skipped" in record.getMessage()]
+        assert lines == [
+            f"--source-mono {mono}: 1 empty sentences of 3 are skipped",
+            f"--source-mono {mono}: 1 longer than 20 tokens sentences of 3 are skipped",
+        ]
+        assert len(made.data.monolingual["de"].kept) == 1
+
+    def test_shards_of_different_sizes_share_one_stream(self, tmp_path, folders):
+        """No sentence has its next turn before all have had theirs, whichever shard an epoch reads."""
+        for shard, size in (("a", 5), ("b", 13)):
+            tiny.write_data(tmp_path / shard, tiny.PAIRS[:size])
+        made = self.training(f"{tmp_path / 'a'}:{tmp_path / 'b'}", source_mono=folders["de"])
+        found = Counter(dict.fromkeys(range(len(SENTENCES)), 0))
+        for epoch in range(1, 7):
+            batches = list(self.iterator(made, epoch=epoch).next_epoch_itr())
+            found.update(number for numbers in self.found(batches)["de"].values() for number in numbers)
+            assert max(found.values()) - min(found.values()) <= 1, epoch
+
+
+class TestOfTheWrongLanguage:
+    """With a joined dictionary, the words alone say which language it is."""
+
+    def training(self, data, joined_words, text, flag):
+        symbols = tiny.dictionary(joined_words)
+        made = tiny.pair(data, **{flag: tiny.write_monolingual(os.path.join(data, f"mono-{flag}-{len(text)}"), text, symbols)})
+        return tiny.learns_by(made, "back_translation_cross_entropy")
+
+    @pytest.mark.parametrize("flag, column", [("source_mono", 0), ("target_mono", 1)])
+    def test_is_refused(self, joined, flag, column):
+        words = [word for pair in tiny.PAIRS for side in pair for word in side]
+        sides = list(zip(*tiny.PAIRS))
+        self.training(joined, words, sides[column], flag)
+        flag_name = "--" + flag.replace("_", "-")
+        with pytest.raises(BadInput, match=f"^{flag_name} .*looks like {('en', 'de')[column]}"):
+            self.training(joined, words, sides[1 - column][:-1], flag)
+
+    def test_is_impossible_with_two_dictionaries_whose_numbers_mean_nothing_to_each_other(self, tmp_path):
+        """The rare words of the one language have the numbers of the other's frequent ones."""
+        pairs = [(["w0"] * 5, ["v3"] * 5), (["w0", "w3"], ["v3", "v0"])] * 5
+        dictionaries = {language: tiny.dictionary(tiny.WORDS[language]) for language in ("de", "en")}
+        tiny.write_data(tmp_path / "data", pairs, dictionaries)
+        number = dictionaries["en"].index("v3")
+        rare = dictionaries["de"][number]
+        mono = tiny.write_monolingual(tmp_path / "mono", [[rare] * 4], dictionaries["de"])
+        made = tiny.pair(str(tmp_path / "data"), source_mono=mono)
+        tiny.learns_by(made, "back_translation_cross_entropy")
+        assert len(made.data.monolingual["de"].kept) == 1
