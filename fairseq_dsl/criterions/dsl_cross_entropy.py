@@ -155,12 +155,13 @@ class DSLCrossEntropyCriterion(FairseqCriterion):
             logging_output["unlearnt"] = self._unlearnt(gap, lambdas).double().sum()
             logging_output["scored"] = gap.numel()
         if self.training:
-            keys = {**self.averages, **{key: None for key in self.averages.values()}}
-            logging_output.update({f"{key}_{direction}": 0.0 for key in keys for direction in batches})
+            # Of all batches, also those without samples, and all as tensors: workers exchange numbers apart from tensors.
+            keys = {*self.averages, *self.averages.values()}
+            logging_output.update({f"{key}_{d}": loss.new_zeros(()) for key in sorted(keys) for d in batches})
         for term, term_outputs in zip(terms, outputs[1:]):
             term_loss, sums = term.loss(term_outputs)
             loss = loss + term_loss
-            logging_output.update(sums)
+            logging_output.update({key: torch.as_tensor(value, device=loss.device) for key, value in sums.items()})
         ntokens = sum(batch["ntokens"] for batch in batches.values())
         nsentences = sample["id"].numel()
         sample_size = nsentences if self.cfg.sentence_avg else ntokens
