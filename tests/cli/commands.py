@@ -13,6 +13,7 @@ import os
 import random
 import re
 import sys
+import time
 import unittest.mock
 import warnings
 from pathlib import Path
@@ -172,6 +173,56 @@ def train_in_process(log, arguments):
     train(*arguments)
 
 
+def train_as_worker(rank, folder, runs):
+    """The target of one of two processes that train together, run after run: see `train_by_two_workers`."""
+    with open(folder / f"log.{rank}", "w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    trainers, module = [], importlib.import_module("fairseq_cli.train")
+
+    def trainer(*arguments, **keywords):
+        trainers.append(Trainer(*arguments, **keywords))
+        return trainers[-1]
+
+    Trainer, module.Trainer = module.Trainer, trainer
+    world = ["--distributed-world-size", 2, "--distributed-rank", rank, "--distributed-init-method"]
+    world += [f"file://{folder}/rendezvous", "--distributed-no-spawn", "--distributed-backend", "gloo"]
+    world += ["--ddp-backend", "legacy_ddp"]
+    for name, arguments in runs.items():
+        found = train(*arguments, *world, "--save-dir", folder / name)
+        torch.save(trainers[-1].get_model().state_dict(), folder / name / f"worker.{rank}.pt")
+        (folder / name / f"stats.{rank}.json").write_text(json.dumps(found.stats))
+
+
+def train_by_two_workers(folder, runs, limit=120):
+    """Some runs, each by the same two data-parallel processes on the CPU (gloo), in folders of their names.
+
+    Beside the checkpoints, ``worker.0.pt`` and ``worker.1.pt`` are the parameters that each worker ended with, and
+    ``stats.0.json`` what was logged. A run that fails or hangs (after `limit` seconds) fails the test.
+
+    Args:
+        runs: the arguments of `train` by name, without ``--save-dir``.
+    """
+    for name in runs:
+        (folder / name).mkdir(parents=True)
+    workers = [processes().Process(target=train_as_worker, args=(rank, folder, runs)) for rank in (0, 1)]
+    for worker in workers:
+        worker.start()
+    end = time.time() + limit
+    while any(worker.is_alive() for worker in workers) and time.time() < end:
+        if any(worker.exitcode for worker in workers):
+            break  # one has failed: the other waits for it
+        time.sleep(0.05)
+    hung = all(worker.is_alive() for worker in workers)
+    for worker in workers:
+        if worker.is_alive():
+            worker.kill()
+        worker.join()
+    logs = [(folder / f"log.{rank}").read_text()[-3000:] for rank in (0, 1)]
+    assert not hung, "the workers wait for each other\n" + "\n\n".join(logs)
+    assert [worker.exitcode for worker in workers] == [0, 0], "\n\n".join(logs)
+
+
 # ---- corpora
 
 
@@ -258,6 +309,12 @@ def warm_flags(chain):
 
 def lm_flags(chain):
     return ["--source-lm", chain.lm["de"], "--target-lm", chain.lm["en"]]
+
+
+def mono_flags(folders):
+    """Monolingual text; of languages that are missing, none."""
+    flags = {"de": "--source-mono", "en": "--target-mono"}
+    return [part for language, folder in folders.items() for part in (flags[language], folder)]
 
 
 TASK = "--task dual_translation -s de -t en --criterion dsl_cross_entropy".split()

@@ -1,7 +1,7 @@
 """A small chain, trained once: data, language models, warm starts, and the pair that DSL makes of them."""
 
 import pytest
-from commands import dsl_flags, make_chain, sentence_pairs, train
+from commands import binarize_for_lm, dsl_flags, make_chain, sentence_pairs, train, write_pairs
 
 TEST_PAIRS = 37  # no multiple of 8, which fairseq's main branch would cut the last batch at
 
@@ -32,3 +32,25 @@ def dual(chain, tmp_path_factory):
     folder = tmp_path_factory.mktemp("dual")
     train(chain.data, *dsl_flags(chain), "--max-epoch", 2, "--save-dir", folder)
     return folder / "checkpoint_last.pt"
+
+
+@pytest.fixture(scope="session")
+def mono_text():
+    """Monolingual sentences, no two the same: fewer de than there are pairs in an epoch, more en."""
+    sides = list(zip(*sentence_pairs(700, seed=4)))
+    distinct = [list(dict.fromkeys(side)) for side in sides]
+    return {"de": distinct[0][:40], "en": distinct[1][:400]}
+
+
+@pytest.fixture(scope="session")
+def mono(chain, mono_text, tmp_path_factory):
+    """The folder of each language's monolingual sentences, among them an empty and a long one."""
+    folder, found = tmp_path_factory.mktemp("mono"), {}
+    for language, sentences in mono_text.items():
+        long = " ".join([sentences[0].split()[0]] * 70)
+        lines = [*sentences[:7], "", *sentences[7:], long]
+        write_pairs(folder / language / "train", [(line, line) for line in lines])
+        write_pairs(folder / language / "valid", chain.pairs["valid"])
+        dictionary = chain.data / f"dict.{language}.txt"
+        found[language] = binarize_for_lm(folder / language, language, dictionary, folder / f"bin.{language}")
+    return found
