@@ -1,6 +1,7 @@
 """Monolingual sentences, dealt out to the batches of a parallel data set."""
 
 import os
+from typing import Sequence
 
 import numpy as np
 from fairseq.data import Dictionary, data_utils
@@ -26,14 +27,26 @@ class MonolingualData:
         flag: the flag that named it.
         language: what it is of.
         limit: the longest sentence, in tokens; longer ones and empty ones are left out, and counted in `left_out`.
+        shards: how many pairs each shard of the parallel data has, where each epoch reads another one.
     """
 
-    def __init__(self, folder: str, flag: str, language: str, dictionary: Dictionary, limit: int, ratio: float, seed: int):
+    def __init__(
+        self,
+        folder: str,
+        flag: str,
+        language: str,
+        dictionary: Dictionary,
+        limit: int,
+        ratio: float,
+        seed: int,
+        shards: Sequence[int] = (),
+    ):
         self.name = f"{flag} {folder}"
         self.language = language
         self.dictionary = dictionary
         self.ratio = ratio
         self.seed = seed
+        self.shards = shards
         self.sentences = self._load(folder)
         sizes = np.asarray(self.sentences.sizes)
         self.kept = np.flatnonzero((sizes > 1) & (sizes <= limit))
@@ -82,7 +95,8 @@ class MonolingualData:
             pairs: the indices of the pairs that are trained on.
             pair_sizes: their lengths.
         """
-        first, end = (int(len(pairs) * self.ratio * count) for count in (epoch - 1, epoch))
+        shards = self.shards or [len(pairs)]
+        first, end = (int(self.ratio * _pairs_until(count, shards)) for count in (epoch - 1, epoch))
         dealt = self._stream(first, end)
         self._dealt = dealt[np.argsort(self._sizes[dealt], kind="stable")]
         self._place = np.full(pairs.max() + 1, -1)
@@ -110,6 +124,12 @@ class MonolingualData:
             return None
         items = [{"id": int(number), "source": self.sentences[number]} for number in numbers]
         return collate(items, self.dictionary.pad(), self.dictionary.eos(), left_pad_source=left_pad)
+
+
+def _pairs_until(epoch: int, shards: Sequence[int]) -> int:
+    """How many pairs the first so many epochs have together."""
+    rounds, rest = divmod(epoch, len(shards))
+    return rounds * sum(shards) + sum(shards[:rest])
 
 
 def _log_frequencies(sentences, size: int) -> np.ndarray:

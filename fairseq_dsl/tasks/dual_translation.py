@@ -287,7 +287,7 @@ class DualTranslationTask(TranslationTask):
         dataset = self._load_pairs(split, shard, combine)
         if split == self.cfg.train_subset and getattr(self.criterion, "monolingual", False):
             self.criterion.prepare()
-            dataset.monolingual = self._load_monolingual(dataset)
+            dataset.monolingual = self._load_monolingual(dataset, combine)
         if self.marginals is not None:
             for other in range(shards):
                 if (split, other) not in self._scores:
@@ -309,9 +309,7 @@ class DualTranslationTask(TranslationTask):
         return dataset
 
     def _score(self, dataset: DualDataset, split: str, shard: int, combine: bool) -> Dict[str, np.ndarray]:
-        wanted = np.arange(len(dataset))
-        wanted = wanted[~dataset.empty_pairs(wanted)]
-        wanted, _ = dataset.filter_indices_by_size(wanted, self._limits())
+        wanted = self._wanted(dataset)
         folder = utils.split_paths(self.cfg.data)[shard]
 
         def side(language, sentences, sizes):
@@ -323,27 +321,42 @@ class DualTranslationTask(TranslationTask):
             side(self.cfg.target_lang, dataset.tgt, dataset.tgt_sizes),
         )
 
+    def _all_shards(self, split: str, combine: bool) -> List[DualDataset]:
+        return [self._load_pairs(split, shard, combine) for shard in range(len(utils.split_paths(self.cfg.data)))]
+
+    def _wanted(self, dataset: DualDataset) -> np.ndarray:
+        """The pairs that are not empty, nor too long for the models."""
+        wanted = np.arange(len(dataset))
+        wanted = wanted[~dataset.empty_pairs(wanted)]
+        return dataset.filter_indices_by_size(wanted, self._limits())[0]
+
     def monolingual_folders(self) -> Dict[str, str]:
         """The folders of monolingual text that are given, by flag."""
         given = {"--source-mono": self.cfg.source_mono, "--target-mono": self.cfg.target_mono}
         return {flag: folder for flag, folder in given.items() if folder}
 
-    def _load_monolingual(self, pairs: DualDataset) -> Dict[str, MonolingualData]:
+    def _load_monolingual(self, pairs: DualDataset, combine: bool) -> Dict[str, MonolingualData]:
         """The monolingual text by language; loaded once for all shards of the parallel data."""
         if self._monolingual is None:
             self._monolingual = {}
             flags = dict(zip(("--source-mono", "--target-mono"), self.languages[self.primal]))
             dictionaries = {self.cfg.source_lang: self.src_dict, self.cfg.target_lang: self.tgt_dict}
             sides = {self.cfg.source_lang: pairs.src, self.cfg.target_lang: pairs.tgt}
+            shards = []
+            if len(utils.split_paths(self.cfg.data)) > 1:
+                shards = [len(self._wanted(shard)) for shard in self._all_shards(self.cfg.train_subset, combine)]
             for flag, folder in self.monolingual_folders().items():
                 language = flags[flag]
                 limit, seed = self.longest(language), self.cfg.seed
-                data = MonolingualData(folder, flag, language, dictionaries[language], limit, self.cfg.mono_ratio, seed)
+                data = MonolingualData(
+                    folder, flag, language, dictionaries[language], limit, self.cfg.mono_ratio, seed, shards
+                )
                 for what, count in data.left_out.items():
                     if count:
                         logger.warning(f"{data.name}: {count:,} {what} sentences of {len(data.sentences):,} are skipped")
-                other = next(name for name in sides if name != language)
-                data.refuse_other_language(sides[language], sides[other], other)
+                if self.src_dict.symbols == self.tgt_dict.symbols:
+                    other = next(name for name in sides if name != language)
+                    data.refuse_other_language(sides[language], sides[other], other)
                 self._monolingual[language] = data
         return self._monolingual
 
