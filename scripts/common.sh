@@ -1,4 +1,4 @@
-# What the train_*.sh scripts share: `source` it after the comment that explains the script.
+# What train.sh and the train_*.sh scripts share: `source` it after the comment that explains the script.
 
 # Prints the comment at the top of a script as its help.
 usage() { sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$1"; }

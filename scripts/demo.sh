@@ -3,8 +3,8 @@
 #
 # Shows the whole chain at work, from nothing to two translation models and a report: installs the plugin in .venv,
 # prepares a corpus, trains two language models and two warm starts, then from the same warm start, for the same
-# number of updates, a control (--dsl-lambda 0) and dual supervised learning, translates the test set in both
-# directions and compares the two. It takes at most 20 minutes on two cores.
+# number of updates, a control and dual supervised learning, translates the test set in both directions and compares
+# the two. It takes at most 20 minutes on two cores.
 #
 #   --lang LANG  translate between LANG and English: de, ko, or another language of Home Assistant (default: de)
 #   --toy        a generated German-English corpus: no download, 3 minutes after the installation
@@ -39,7 +39,7 @@ if command -v flock >/dev/null; then
     flock -n 9 || { echo "waiting for another demo.sh that works in $run"; flock 9; }
 fi
 
-# Small models: the time is short. What differs from the defaults of the train_*.sh scripts.
+# Small models: the time is short. What differs from the defaults of train.sh and the train_*.sh scripts.
 narrow=(--encoder-embed-dim 128 --decoder-embed-dim 128 --encoder-ffn-embed-dim 256 --decoder-ffn-embed-dim 256
     --encoder-layers 2 --decoder-layers 2 --dropout 0.1 --max-tokens 2048)
 narrow_lm=(--decoder-embed-dim 128 --decoder-input-dim 128 --decoder-output-dim 128 --decoder-ffn-embed-dim 256
@@ -87,8 +87,8 @@ step "5/7 the control and dual supervised learning, at the same time"
 dsl+=(--primal-checkpoint "$run/$lang-en/checkpoint_best.pt" --dual-checkpoint "$run/en-$lang/checkpoint_best.pt"
     --source-lm "$run/lm.$lang/checkpoint_best.pt" --target-lm "$run/lm.en/checkpoint_best.pt")
 "$PYTHON" scripts/parallel.py \
-    scripts/train_dsl.sh "$data" "$lang" en "$run/control" "${dsl[@]}" --dsl-lambda 0 ::: \
-    scripts/train_dsl.sh "$data" "$lang" en "$run/dsl" "${dsl[@]}" --dsl-lambda 0.01
+    scripts/train.sh --method control "$data" "$lang" en "$run/control" "${dsl[@]}" ::: \
+    scripts/train.sh --method dsl "$data" "$lang" en "$run/dsl" "${dsl[@]}"
 
 step "6/7 translating the test set in both directions"
 "$PYTHON" scripts/evaluate.py --data-bin "$data" -s "$lang" -t en --output "$run/evaluation" --jobs 2 \

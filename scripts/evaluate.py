@@ -5,9 +5,10 @@
         --baseline control=control.pt --system dsl=dual.pt --system warm=de-en.pt,en-de.pt
 
 Prints, for each direction, sacrebleu's BLEU and chrF with their signatures, 95% confidence intervals and the p-values
-of a paired bootstrap test against the control, and each pair's duality gap on the test set. The translations, the
-logs and the numbers (evaluation.json) are kept in the output folder; a translation that is there already is taken
-again. """
+of a paired bootstrap test against the control, and each pair's duality gap on the test set, by the language models that
+it was trained with or those given here. The translations, the logs and the numbers (evaluation.json) are kept in the
+output folder; a translation that is there already is taken again.
+"""
 
 import argparse
 import json
@@ -111,9 +112,8 @@ def run_all(jobs, workers, status):
     def run(job):
         lines = job.kept()
         with guard:
-            status.message(
-                f"$ {shlex.join(job.command)}" + ("" if lines is None else f"\n{job.name}: taken from {job.log}")
-            )
+            taken = "" if lines is None else f"\n{job.name}: taken from {job.log}"
+            status.message(f"$ {shlex.join(job.command)}{taken}")
         if lines is None:
             show(job, f"{job.name}: starting")
             lines = job.run(lambda text: show(job, text), started)
@@ -202,10 +202,8 @@ def table(result):
     width = max(len(name) for name in result["systems"])
     for direction, metrics in result["directions"].items():
         lines.append(f"{direction}, {result['sentences']} sentences of {result['subset']}")
-        lines.append(
-            f"  {'':{width}}"
-            + "".join(f"  {metric:>6}  {'95% interval':>14}  {'against ' + baseline:>20}" for metric in metrics)
-        )
+        header = "".join(f"  {metric:>6}  {'95% interval':>14}  {'against ' + baseline:>20}" for metric in metrics)
+        lines.append(f"  {'':{width}}{header}")
         for name in result["systems"]:
             row = f"  {name:{width}}"
             for metric in metrics.values():
@@ -258,7 +256,7 @@ def make_jobs(args, systems, count):
                 name=f"{system.name} duality gap",
                 command=validate_command(args, path),
                 log=Path(args.output) / f"{system.name}.gap.log",
-                inputs=[*path.split(os.pathsep), *data_files],
+                inputs=[path, *filter(None, (args.source_lm, args.target_lm)), *data_files],
             )
     return generations, validations
 
@@ -273,6 +271,8 @@ def generate_command(args, system, path, source, target):
 def validate_command(args, path):
     words = ["fairseq-validate", args.data_bin, "--user-dir", args.user_dir, "--task", "dual_translation"]
     words += ["--path", path, "--valid-subset", args.subset, "--log-format", "json"]
+    if args.source_lm:
+        words += ["--source-lm", args.source_lm, "--target-lm", args.target_lm]
     # BLEU of the training's validation is not wanted again: every hypothesis is scored here.
     return words + ["--model-overrides", "{'eval_bleu': False}"] + batching(args)
 
@@ -289,47 +289,25 @@ def make_parser():
     add("--data-bin", required=True, metavar="DIR", help="translation data of fairseq-preprocess")
     add("-s", "--source-lang", required=True, metavar="LANG", help="source language of the primal direction")
     add("-t", "--target-lang", required=True, metavar="LANG", help="target language of the primal direction")
-    add(
-        "--text",
-        metavar="PREFIX",
-        help="detokenized references PREFIX.LANG, one sentence a line (default: DATA_BIN-text/SUBSET)",
-    )
+    add("--text", metavar="PREFIX",
+        help="detokenized references PREFIX.LANG, one sentence a line (default: DATA_BIN-text/SUBSET)")
     add("--subset", default="test", help="subset of the data to translate (default: %(default)s)")
-    add(
-        "--baseline",
-        required=True,
-        type=System.parse,
-        metavar="NAME=PATH",
-        help="the control: NAME=DUAL.pt, or NAME=PRIMAL.pt,DUAL.pt for two plain checkpoints; a:b is an ensemble",
-    )
-    add(
-        "--system",
-        action="append",
-        default=[],
-        type=System.parse,
-        metavar="NAME=PATH",
-        help="a system to compare with the control; may be repeated",
-    )
-    add(
-        "--output",
-        default="evaluation",
-        metavar="DIR",
-        help="folder for translations, logs and evaluation.json (default: %(default)s)",
-    )
+    add("--baseline", required=True, type=System.parse, metavar="NAME=PATH",
+        help="the control: NAME=DUAL.pt, or NAME=PRIMAL.pt,DUAL.pt for two plain checkpoints; a:b is an ensemble")
+    add("--system", action="append", default=[], type=System.parse, metavar="NAME=PATH",
+        help="a system to compare with the control; may be repeated")
+    add("--source-lm", metavar="FILE",
+        help="language model of the source language, for the duality gap (default: that of each pair's training)")
+    add("--target-lm", metavar="FILE", help="language model of the target language")
+    add("--output", default="evaluation", metavar="DIR",
+        help="folder for translations, logs and evaluation.json (default: %(default)s)")
     add("--json", action="store_true", help="print evaluation.json instead of the table (default: the table)")
     add("--beam", type=int, default=5, help="beam size (default: %(default)s)")
     add("--max-tokens", type=int, default=4096, help="tokens of a batch (default: %(default)s)")
-    add(
-        "--generate-args",
-        default="--remove-bpe sentencepiece",
-        metavar="FLAGS",
-        help="further flags of fairseq-generate that undo the encoding of the text (default: %(default)r)",
-    )
-    add(
-        "--tokenize",
-        choices=sorted(BLEU.TOKENIZERS),
-        help="BLEU's tokenizer for both directions (default: zh for Chinese, char for Japanese and Thai, else 13a)",
-    )
+    add("--generate-args", default="--remove-bpe sentencepiece", metavar="FLAGS",
+        help="further flags of fairseq-generate that undo the encoding of the text (default: %(default)r)")
+    add("--tokenize", choices=sorted(BLEU.TOKENIZERS),
+        help="BLEU's tokenizer for both directions (default: zh for Chinese, char for Japanese and Thai, else 13a)")
     add("--resamples", type=int, default=1000, help="resamples of the bootstrap (default: %(default)s)")
     add("--jobs", type=int, default=1, help="commands of fairseq that run at the same time (default: %(default)s)")
     add("--cpu", action="store_true", help="use no GPU (default: a GPU where there is one)")
@@ -344,18 +322,17 @@ def main():
     names = [system.name for system in systems]
     if len(set(names)) < len(names):
         parser.error(f"--system: each name once, found {', '.join(names)}")
+    if bool(args.source_lm) != bool(args.target_lm):
+        parser.error("--source-lm and --target-lm: the duality gap takes both")
     text = args.text or f"{args.data_bin.rstrip('/')}-text/{args.subset}"
     for lang in (args.source_lang, args.target_lang):
         if not os.path.isfile(f"{text}.{lang}"):
-            parser.error(
-                f"--text {text}: no file {text}.{lang}; the detokenized sentences of {args.subset} are wanted there"
-            )
+            parser.error(f"--text {text}: no file {text}.{lang}; the detokenized {args.subset} is wanted there")
     texts = {lang: read_lines(f"{text}.{lang}") for lang in (args.source_lang, args.target_lang)}
     count = len(texts[args.source_lang])
     if len(texts[args.target_lang]) != count:
-        parser.error(
-            f"--text {text}: {args.source_lang} has {count} lines, {args.target_lang} {len(texts[args.target_lang])}"
-        )
+        other = f"{args.target_lang} {len(texts[args.target_lang])}"
+        parser.error(f"--text {text}: {args.source_lang} has {count} lines, {other}")
     output = Path(args.output)
     output.mkdir(parents=True, exist_ok=True)
     # Several threads for each of several jobs on few cores would slow all of them down.
@@ -399,9 +376,8 @@ def main():
             path = job.log.with_suffix(".txt")
             path.write_text("".join(f"{line}\n" for line in named[-1][1]), encoding="utf-8")
             result["hypotheses"].setdefault(name, {})[direction] = str(path)
-        result["directions"][direction] = compare(
-            named, texts[target], tokenizer(target, args.tokenize), args.resamples
-        )
+        tokenize = tokenizer(target, args.tokenize)
+        result["directions"][direction] = compare(named, texts[target], tokenize, args.resamples)
     for name, job in validations.items():
         result["duality_gap"][name] = duality_gap(outputs[job.name], args.subset)
 

@@ -5,7 +5,8 @@
         --run control=runs/control --run dsl=runs/dsl --run "LM de=runs/lm.de" --run "de-en=runs/de-en"
 
 A run is a folder with a train.log (fairseq's `--log-format json --log-file`). Runs of a pair of models are drawn by
-direction, with their duality gap and BLEU; all others (language models, warm starts) by their perplexity.
+direction, with their duality gap, their BLEU and what their method logs of its samples; all others (language models,
+warm starts) by their perplexity.
 """
 
 import argparse
@@ -24,6 +25,14 @@ import trainlog  # noqa: E402
 
 COLORS = ["#4477aa", "#ee7733", "#228833", "#aa3377", "#66ccee", "#ccbb44"]  # told apart by colour-blind readers too
 PLOT_WIDTH = 5.0  # inches a panel
+# What a method logs of each direction while training -> its name here.
+METHOD_STATISTICS = {
+    "risk": "risk of the samples",
+    "reward": "reward of the round trips",
+    "marginal_loss": "(log marginal - its estimate)² (nats²)",
+    "effective_samples": "effective samples",
+    "bound_gap": "log marginal - its bound (nats)",
+}
 MOST_MARKERS = 30  # points of a line that are marked; more would be a blur
 _SAMPLES = 8
 
@@ -128,6 +137,23 @@ def plot_bleu(runs, path):
     save(figure, path)
 
 
+def method_statistics(runs):
+    """The statistics of methods that any of the runs logged."""
+    logged = {key for run in runs for statistics in run.training.values() for key in statistics}
+    return [key for key in METHOD_STATISTICS if f"{key}_{runs[0].directions[0]}" in logged]
+
+
+def plot_methods(runs, path):
+    """A row for each statistic of a method, a column for each direction."""
+    keys = method_statistics(runs)
+    figure, axes = panels(len(keys), 2)
+    for row, key in zip(axes, keys):
+        for panel, direction in zip(row, runs[0].directions):
+            draw(panel, runs, METHOD_STATISTICS[key], statistic("training", f"{key}_{direction}"))
+            panel.set_title(direction)
+    save(figure, path)
+
+
 def plot_models(runs, path):
     """The perplexity of language models and warm starts."""
     figure, axes = panels(1, 2)
@@ -219,15 +245,20 @@ def write(args, runs, evaluation):
     pairs, others = [run for run in runs if run.directions], [run for run in runs if not run.directions]
     plots = []
     if pairs:
-        plots = [("learning", plot_learning, pairs), ("duality", plot_duality, pairs)]
-        if any("bleu" in statistics for run in pairs for statistics in run.validation.values()):
-            plots.append(("bleu", plot_bleu, pairs))
+        plots = [("learning", plot_learning, pairs)]
+        logged = {key for run in pairs for statistics in run.validation.values() for key in statistics}
+        for name, plot, key in (("duality", plot_duality, "duality_gap"), ("bleu", plot_bleu, "bleu")):
+            if key in logged:
+                plots.append((name, plot, pairs))
+        if method_statistics(pairs):
+            plots.append(("methods", plot_methods, pairs))
     if others:
         plots.append(("models", plot_models, others))
     titles = {
         "learning": "Losses and perplexities of both directions",
         "duality": "Duality gap",
         "bleu": "BLEU",
+        "methods": "What the methods log of their samples (training)",
         "models": "Language models and warm starts",
     }
 

@@ -9,7 +9,7 @@
 * goes on from SAVE_DIR/checkpoint_last.pt (fairseq does) if it was interrupted;
 * refuses a SAVE_DIR begun with another command or other input files: going on there would mix two experiments.
 
-train_lm.sh, train_translation.sh and train_dsl.sh call it.
+train_lm.sh, train_translation.sh and train.sh call it.
 """
 
 import argparse

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -158,6 +159,16 @@ class TestCompare:
         assert "bs:200" in result["BLEU"]["signature"]
         assert result["chrF2"]["systems"]["dsl"]["score"] == pytest.approx(100)
 
+    def test_holds_each_of_several_systems_against_the_control(self):
+        control = [line.replace("today", "now") if n % 2 else line for n, line in enumerate(self.REFERENCES)]
+        worse = [line.replace("is", "was") for line in control]
+        systems = [("control", control), ("dsl", self.REFERENCES), ("same", list(control)), ("worse", worse)]
+        bleu = evaluate.compare(systems, self.REFERENCES, "13a", 200)["BLEU"]["systems"]
+        assert list(bleu) == ["control", "dsl", "same", "worse"]
+        assert bleu["dsl"]["p_value"] < 0.05 and bleu["worse"]["p_value"] < 0.05
+        assert bleu["same"]["p_value"] == 1
+        assert bleu["worse"]["score"] < bleu["control"]["score"] == bleu["same"]["score"] < bleu["dsl"]["score"]
+
     def test_says_that_equal_systems_do_not_differ(self):
         noisy = [line.replace("is", "was") if n % 3 else line for n, line in enumerate(self.REFERENCES)]
         result = evaluate.compare([("control", noisy), ("same", list(noisy))], self.REFERENCES, "13a", 200)
@@ -185,6 +196,30 @@ class TestSystem:
     def test_refuses_other_forms(self, text):
         with pytest.raises(argparse.ArgumentTypeError):
             evaluate.System.parse(text)
+
+
+class TestLanguageModelsOfEvaluation:
+    WORDS = "--data-bin d -s de -t en --baseline".split()
+
+    @pytest.fixture
+    def arguments(self, tmp_path):
+        (tmp_path / "dual.pt").touch()
+        return [*self.WORDS, f"control={tmp_path}/dual.pt"]
+
+    def test_give_the_gap_of_pairs_that_were_trained_without(self, arguments):
+        given = ["--source-lm", "x.pt", "--target-lm", "y.pt"]
+        args = evaluate.make_parser().parse_args([*arguments, *given])
+        command = evaluate.validate_command(args, "dual.pt")
+        assert shlex.join(given) in shlex.join(command)
+        args = evaluate.make_parser().parse_args(arguments)
+        assert not {"--source-lm", "--target-lm"} & set(evaluate.validate_command(args, "dual.pt"))
+
+    @pytest.mark.parametrize("flag", ["--source-lm", "--target-lm"])
+    def test_are_two(self, arguments, flag, monkeypatch, capsys):
+        monkeypatch.setattr(sys, "argv", ["evaluate.py", *arguments, flag, "x.pt"])
+        with pytest.raises(SystemExit):
+            evaluate.main()
+        assert "the duality gap takes both" in capsys.readouterr().err
 
 
 def test_duality_gap_is_read_from_the_subset_asked_for():
@@ -305,9 +340,112 @@ class TestReport:
             assert f"({picture}.png)" in text
             assert (tmp_path / "report" / f"{picture}.png").read_bytes().startswith(b"\x89PNG")
 
+    def test_draws_what_each_method_logs(self, tmp_path):
+        runs = []
+        for name, own in (("control", {}), ("risk", {"risk": 0.5}), ("bt", {"bound_gap": 9})):
+            pair = {f"{key}_{d}": 1 for d in ("de-en", "en-de") for key in ("ppl", "nll_loss", *own)}
+            (tmp_path / name).mkdir()
+            lines = [log_line(tag, num_updates=10, **pair) for tag in ("train_inner", "valid")]
+            (tmp_path / name / "train.log").write_text("".join(lines))
+            runs.append(report.parse_run(f"{name}={tmp_path / name}"))
+        assert report.method_statistics(runs[:1]) == []
+        assert report.method_statistics(runs) == ["risk", "bound_gap"]
+        args = argparse.Namespace(output=str(tmp_path / "report.md"), title="T", note=None, samples=2)
+        report.write(args, runs, None)
+        text = (tmp_path / "report.md").read_text()
+        assert "(methods.png)" in text
+        assert (tmp_path / "methods.png").read_bytes().startswith(b"\x89PNG")
+        assert "duality.png" not in text  # no run logged a gap
+
     def test_refuses_a_folder_without_a_log(self, tmp_path):
         with pytest.raises(argparse.ArgumentTypeError, match="--log-file"):
             report.parse_run(f"dsl={tmp_path}")
+
+
+METHODS = {
+    "control": "dsl_cross_entropy --dsl-lambda 0",
+    "dsl": "dsl_cross_entropy --dsl-lambda 0.01",
+    "minimum-risk": "minimum_risk --num-samples 20 --parallel-weight 0 --risk-weight 200",
+    "dual-learning": "dual_learning --num-samples 2 --reward-per-token",
+    "marginal-regularization": "marginal_regularized_cross_entropy --num-samples 5",
+    "back-translation": "back_translation_cross_entropy --num-samples 1",
+}
+
+
+class TestTrain:
+    """train.sh with a stand-in for Python, which prints the command that it would run."""
+
+    STARTS = ["--primal-checkpoint", "de-en.pt", "--dual-checkpoint", "en-de.pt"]
+    MODELS = ["--source-lm", "lm.de.pt", "--target-lm", "lm.en.pt"]
+    TEXT = ["--source-mono", "mono.de", "--target-mono", "mono.en"]
+
+    @pytest.fixture
+    def train(self, tmp_path):
+        python = tmp_path / "python"
+        python.write_text('#!/bin/sh\necho "$@"\n')
+        python.chmod(0o755)
+        names = ["dict.de.txt", "dict.en.txt"]
+        names += [word for word in (*self.STARTS, *self.MODELS, *self.TEXT) if not word.startswith("-")]
+        for name in names:
+            (tmp_path / name).touch()
+
+        def run(method, *flags):
+            words = ["bash", str(SCRIPTS / "train.sh"), "--method", method, ".", "de", "en", "run", *flags]
+            environment = {**os.environ, "PYTHON": str(python)}
+            return subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env=environment)
+
+        return run
+
+    @pytest.mark.parametrize(("method", "criterion"), METHODS.items())
+    def test_methods_differ_by_their_criterion_alone(self, train, method, criterion):
+        def command(method):
+            done = train(method, *self.STARTS, *self.MODELS, *self.TEXT)
+            assert done.returncode == 0, done.stderr
+            return done.stdout
+
+        assert f"--criterion {criterion} --optimizer" in command(method)
+        assert command(method).replace(criterion, METHODS["control"]) == command("control")
+
+    @pytest.mark.parametrize(
+        ("method", "flags", "message"),
+        [
+            ("dsl", STARTS, "--method dsl wants --source-lm"),
+            ("dsl", [*STARTS, "--source-lm=lm.de.pt"], "--method dsl wants --target-lm"),
+            ("dual-learning", [*STARTS, *MODELS], "wants --source-mono, --target-mono or both"),
+            ("dual-learning", [*STARTS, *TEXT], "wants --source-lm"),
+            ("marginal-regularization", [*STARTS, *MODELS], "wants --source-mono, --target-mono or both"),
+            ("marginal-regularization", [*STARTS, *TEXT], "wants --source-lm"),
+            ("back-translation", STARTS, "wants --source-mono, --target-mono or both"),
+            ("minimum-risk", STARTS[:2], "wants --dual-checkpoint"),
+            ("control", STARTS[2:], "wants --primal-checkpoint"),
+            ("control", [*STARTS, "--source-mono", "nowhere"], "--source-mono nowhere: nothing of this name"),
+            ("DSL", STARTS, "--method DSL: one of control, dsl, minimum-risk"),
+        ],
+    )  # fmt: skip
+    def test_refuses_what_its_method_lacks_before_it_starts(self, train, method, flags, message):
+        done = train(method, *flags)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert message in done.stderr
+
+    @pytest.mark.parametrize(
+        ("method", "flags"),
+        [
+            ("control", []),
+            ("minimum-risk", []),
+            ("back-translation", ["--target-mono=mono.en"]),
+            ("dual-learning", ["--source-mono", "mono.de", "--reward-alpha", "0"]),
+        ],
+    )
+    def test_wants_no_more_than_its_method_needs(self, train, method, flags):
+        done = train(method, *self.STARTS, *flags)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("--criterion") == 1
+
+    def test_chooses_the_best_checkpoint_by_bleu_unless_told(self, train):
+        best = "--best-checkpoint-metric bleu --maximize-best-checkpoint-metric"
+        assert best in train("control", *self.STARTS).stdout
+        told = train("control", *self.STARTS, "--best-checkpoint-metric", "nll_loss").stdout
+        assert "--maximize-best-checkpoint-metric" not in told
 
 
 TRAINER = """
@@ -455,6 +593,70 @@ class TestBenchmark:
         seconds = benchmark.take_turns(sides, 2, cuda=False)
         assert calls == ["prepare a", "a", "prepare b", "b", "prepare b", "b", "prepare a", "a"]
         assert [len(turns) for turns in seconds.values()] == [2, 2]
+
+    def test_a_turn_has_the_cpu_time_of_a_child_that_ends_with_the_last_reference_to_it(self):
+        class Batches:
+            def __init__(self):
+                self.itself = self  # garbage that the collector alone finds, as fairseq's iterators are
+                self.process = subprocess.Popen([sys.executable, "-c", "sum(range(2 * 10**7))"])
+
+            def __del__(self):
+                self.process.wait()
+
+        def make_batches():
+            Batches()
+
+        [(_, cpu)] = benchmark.take_turns({"a": lambda: make_batches}, 1, cuda=False)["a"]
+        assert cpu > 0.1
+
+    def test_synthetic_pairs_train_the_direction_that_did_not_sample_them(self):
+        def batch(*rows):
+            return {"net_input": {"src_tokens": torch.tensor(rows)}}
+
+        def sampling(first):
+            return lambda batch: [[{"tokens": torch.tensor([first, 2])}] for _ in batch["net_input"]["src_tokens"]]
+
+        args = SimpleNamespace(cpu=True, fp16=False, source_lang="de", target_lang="en", max_tokens=9)
+        task = SimpleNamespace(target_dictionary=SimpleNamespace(pad=lambda: 1))
+        common = SimpleNamespace(seed=1)
+        trainer = SimpleNamespace(cfg=SimpleNamespace(common=common), get_num_updates=lambda: 0, task=task)
+        sentences = {"primal": batch([1, 10, 2], [11, 12, 2]), "reverse": batch([20, 21, 2])}
+        found = benchmark.Benchmark(args, "").synthetic_pairs(
+            {"primal": sampling(30), "reverse": sampling(40)}, sentences, trainer
+        )
+        pairs = {
+            name: [(pair["source"].tolist(), pair["target"].tolist()) for pair in found[name]] for name in found
+        }
+        assert pairs == {"reverse": [([30, 2], [10, 2]), ([30, 2], [11, 12, 2])], "primal": [([40, 2], [20, 21, 2])]}
+
+    def test_an_update_takes_the_synthetic_pairs_as_a_second_batch(self):
+        updates = []
+
+        class Dataset(list):
+            collater = staticmethod(list)
+
+        task = SimpleNamespace(dataset=lambda name: Dataset("abcd"))
+        trainer = SimpleNamespace(task=task, train_step=updates.append)
+        benchmark.train(trainer, [[0, 2], [3]], ["x"])
+        benchmark.train(trainer, [[1]])
+        assert updates == [[["a", "c"], ["x"]], [["d"], ["x"]], [["b"]]]
+
+    FILES = ["--primal-checkpoint", "a", "--dual-checkpoint", "b", "--source-lm", "c", "--target-lm", "d"]
+
+    @pytest.mark.parametrize("part", benchmark.MONOLINGUAL_PARTS)
+    def test_some_parts_want_monolingual_text(self, part, monkeypatch, capsys):
+        words = ["--data-bin", "x", "--lm-data-bin", "y", "-s", "de", "-t", "en", *self.FILES, "--parts", part]
+        monkeypatch.setattr(sys, "argv", ["benchmark.py", *words, "--source-mono", "mono.de"])
+        with pytest.raises(SystemExit):
+            benchmark.main()
+        assert f"--parts {part}: give --source-mono and --target-mono" in capsys.readouterr().err
+
+    def test_table(self):
+        seconds = {"cpu_seconds": [3, 2], "ratio": 1.5}
+        sampling = {**seconds, "num_samples": 5, "samples": 1200, "same_samples": 0.996}
+        lines = benchmark.table({"clock": "cpu", "sampling": sampling, "back-translation": seconds}).split("\n")
+        assert lines[2].split() == ["back-translation", "1.500", "3.00", "s", "2.00", "s"]
+        assert lines[3] == "sampling: 99.6% of 1,200 samples are the same, 5 of each sentence"
 
 
 def test_difference_names_what_changed():
