@@ -71,9 +71,12 @@ def toys(tmp_path_factory):
 
 
 def learns_by(made, name, **settings):
-    """Let a pair learn by this method alone, without the cross-entropy of the parallel data."""
-    limits = dict(sample_max_len_a=0.0, sample_max_len_b=LIMIT)
-    criterion = tiny.learns_by(made, name, **{"parallel_weight": 0.0, **limits, **settings})
+    """Let a pair learn by this method alone, without the cross-entropy of the parallel data.
+
+    That is smoothed, which is to be without effect on all that a method takes for a probability.
+    """
+    usual = dict(parallel_weight=0.0, label_smoothing=0.1, sample_max_len_a=0.0, sample_max_len_b=LIMIT)
+    criterion = tiny.learns_by(made, name, **{**usual, **settings})
     made.data.monolingual = {}  # the tests make their own batches
     made.model.train()
     return criterion.train()
@@ -209,6 +212,32 @@ class TestDualLearning:
             if f".{there}." in name:
                 wanted[name] *= factor
         assert_same_gradients(made, found, wanted)
+
+    @pytest.mark.parametrize("temperature", [1.0, 0.5])
+    def test_loss_and_gradient_of_several_sentences_equal_the_formula(self, toys, temperature, tmp_path):
+        """Of three samples each, cut and not, in batches that are sorted anew."""
+        made, de = toys(), SENTENCES["de"]
+        criterion = learns_by(
+            made, "dual_learning", num_samples=3, reward_alpha=0.3, sample_temperature=temperature, save_samples=str(tmp_path)
+        )
+        drawn = [[(4, EOS), (5, 4, EOS), (6, EOS)], [(0, 3, EOS), (5, EOS), (4, 4, EOS)], [(5, 5, EOS), (6, EOS), (3, EOS)]]
+        is_given(criterion, drawn[::-1])
+        sample = sample_of(made, de=de)
+        for name, value in sample["monolingual"]["de"]["net_input"].items():
+            sample["monolingual"]["de"]["net_input"][name] = value.flip(0)  # from short to long
+        loss = criterion(made.model, sample)[0]
+        found = tiny.gradients(made.model, loss)
+        wanted = 0.0
+        for z, samples, line in zip(de[::-1], drawn[::-1], saved(tmp_path)):
+            log_pi = [proposal(made, "de-en", z, temperature)[w] for w in samples]
+            back = [log_p(made, "en-de", w, z) for w in samples]
+            reward = [0.3 * log_p_lm(made, "en", w) + 0.7 * value.item() for w, value in zip(samples, back)]
+            assert line["reward"] == pytest.approx(reward, rel=1e-9)
+            for k in range(3):
+                others = (sum(reward) - reward[k]) / 2
+                wanted = wanted - ((reward[k] - others) * log_pi[k] + 0.7 * back[k]) / 3
+        assert loss.item() == pytest.approx(wanted.item(), rel=1e-9)
+        assert_same_gradients(made, found, tiny.gradients(made.model, wanted))
 
     def test_a_beam_s_sentences_are_rewarded_by_the_model_s_own_log_probability(self, toys):
         """Nobody knows with which probability they were found: log P(w|z) stands for it, the end at the limit included."""
@@ -358,9 +387,7 @@ class TestBackTranslation:
     def test_in_expectation_the_bound_is_below_the_log_marginal_by_a_divergence(self, toys, arch, temperature, back):
         """E_q[log w] = log Z - KL(q || the posterior), Z the marginal over all that may be sampled."""
         made, there = toys(arch), REVERSE[back]
-        criterion = learns_by(
-            made, "back_translation_cross_entropy", num_samples=1, sample_temperature=temperature, label_smoothing=0.1
-        )
+        criterion = learns_by(made, "back_translation_cross_entropy", num_samples=1, sample_temperature=temperature)
         language = DIRECTIONS[there][0]
         y = SENTENCES[language][1]
         bound, divergence, joint = 0.0, 0.0, {}
@@ -488,8 +515,9 @@ class TestMinimumRisk:
     @pytest.mark.parametrize("sharpness", [5e-3, 1.0])
     def test_loss_and_gradient_equal_the_closed_form_over_the_distinct_candidates(self, made, metric, with_reference, sharpness):
         criterion = tiny.learns_by(
-            made, "minimum_risk", num_samples=6, sharpness=sharpness, risk=metric, risk_weight=3.0, risk_with_reference=with_reference
-        )
+            made, "minimum_risk", num_samples=6, sharpness=sharpness, risk=metric, risk_weight=3.0,
+            risk_with_reference=with_reference, label_smoothing=0.1,
+        )  # fmt: skip
         sample = tiny.batch(made.data, self.ROWS)
         drawn = self.given_samples(made, criterion, sample)
         sizes = {len(set(samples)) for rows in drawn.values() for samples in rows}
@@ -585,7 +613,7 @@ def given_samples(criterion, made, sample):
 def test_gradient_of_the_whole_loss_is_that_of_finite_differences(toys, method):
     """Along random directions in the space of both models' parameters, the parallel part included."""
     made = toys()
-    criterion = learns_by(made, method, parallel_weight=0.8, label_smoothing=0.1, **SETTINGS[method])
+    criterion = learns_by(made, method, parallel_weight=0.8, **SETTINGS[method])
     made.task.mono_weight = mono_weight_schedule("0.6")
     sample = sample_of(made, de=SENTENCES["de"][:2], en=SENTENCES["en"][:2])
     given_samples(criterion, made, sample)
@@ -619,7 +647,7 @@ def test_the_loss_is_the_weighted_sum_of_its_parts(toys, method):
 
     def loss(parallel_weight, mono_weight, risk_weight=1.0, **monolingual):
         settings = {**SETTINGS[method], **({"risk_weight": risk_weight} if method == "minimum_risk" else {})}
-        criterion = learns_by(made, method, parallel_weight=parallel_weight, label_smoothing=0.1, **settings)
+        criterion = learns_by(made, method, parallel_weight=parallel_weight, **settings)
         made.task.mono_weight = mono_weight_schedule(mono_weight)
         sample = sample_of(made, **monolingual)
         given_samples(criterion, made, sample)
