@@ -116,18 +116,18 @@ class Sampler:
             strategy = search.Sampling(dictionary, topk, cfg.sample_topp or -1.0)
         else:
             strategy = AncestralSampling(dictionary)
-        generator = SequenceGenerator(
-            [model],
-            dictionary,
-            beam_size=beam,
-            max_len_a=0,
-            max_len_b=limit,
-            max_len=limit + 1,
-            normalize_scores=cfg.sample_beam,  # as translation does; else a score is the log of a probability
-            temperature=cfg.sample_temperature,
-            search_strategy=strategy,
-        )
-        with in_evaluation_mode(model):
+        with in_evaluation_mode(model):  # also what makes the generator: it puts the model into that mode for good
+            generator = SequenceGenerator(
+                [model],
+                dictionary,
+                beam_size=beam,
+                max_len_a=0,
+                max_len_b=limit,
+                max_len=limit + 1,
+                normalize_scores=cfg.sample_beam,  # as translation does; else a score is the log of a probability
+                temperature=cfg.sample_temperature,
+                search_strategy=strategy,
+            )
             found = generator.generate([model], {"net_input": {"src_tokens": tokens, "src_lengths": lengths}})
         if any(len(hypotheses) < beam for hypotheses in found):
             raise BadInput(f"--num-samples {count} --sample-beam: there are not so many sentences of up to {limit} words")
