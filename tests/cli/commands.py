@@ -22,6 +22,7 @@ from types import SimpleNamespace
 import torch
 from fairseq import checkpoint_utils
 from fairseq.logging import metrics
+from fairseq.models import distributed_fairseq_model
 
 import fairseq_dsl
 
@@ -184,10 +185,14 @@ def train_as_worker(rank, folder, runs):
         trainers.append(Trainer(*arguments, **keywords))
         return trainers[-1]
 
+    def on_cpu(device_ids, output_device, **keywords):  # fairseq names a GPU here, also with --cpu
+        return DistributedDataParallel(**keywords)
+
     Trainer, module.Trainer = module.Trainer, trainer
+    DistributedDataParallel = distributed_fairseq_model.DistributedDataParallel
+    distributed_fairseq_model.DistributedDataParallel = on_cpu
     world = ["--distributed-world-size", 2, "--distributed-rank", rank, "--distributed-init-method"]
     world += [f"file://{folder}/rendezvous", "--distributed-no-spawn", "--distributed-backend", "gloo"]
-    world += ["--ddp-backend", "legacy_ddp"]
     for name, arguments in runs.items():
         found = train(*arguments, *world, "--save-dir", folder / name)
         torch.save(trainers[-1].get_model().state_dict(), folder / name / f"worker.{rank}.pt")
@@ -196,6 +201,8 @@ def train_as_worker(rank, folder, runs):
 
 def train_by_two_workers(folder, runs, limit=120):
     """Some runs, each by the same two data-parallel processes on the CPU (gloo), in folders of their names.
+
+    As on GPUs, gradients are averaged by torch's own module, which wants all that is differentiated to be called by it.
 
     Beside the checkpoints, ``worker.0.pt`` and ``worker.1.pt`` are the parameters that each worker ended with, and
     ``stats.0.json`` what was logged. A run that fails or hangs (after `limit` seconds) fails the test.

@@ -204,6 +204,7 @@ def test_monolingual_text_of_one_language(chain, mono, tmp_path, method):
     there, back = KEYS[method]
     logged = {key for key in stats if any(key.startswith(name) for name in [*there, *back])}
     assert logged == {f"{key}_en-de" for key in there} | {f"{key}_de-en" for key in back}
+    assert all(float(stats[f"{key}_de-en"]) for key in back if key != "collapsed")
     assert {line["direction"] for line in saved(tmp_path / "samples")} == {"en-de"}
 
 
@@ -324,20 +325,21 @@ def test_monolingual_sentences_go_round(chain, mono, mono_text, tmp_path):
 
 
 def test_data_in_several_folders(chain, mono, tmp_path):
-    """Each epoch takes the next folder, and the next monolingual sentences."""
+    """Each epoch takes the next folder, and the next monolingual sentences, as many as the folder has pairs."""
     folders = []
-    for i, part in enumerate((chain.pairs["train"][:48], chain.pairs["train"][48:])):
+    for i, part in enumerate((chain.pairs["train"][:60], chain.pairs["train"][60:])):
         for split, pairs in (("train", part), ("valid", chain.pairs["valid"])):
             write_pairs(tmp_path / f"text{i}" / split, pairs)
         text, folder = tmp_path / f"text{i}", tmp_path / f"bin{i}"
         folders.append(str(binarize(text, folder, "--srcdict", chain.data / "dict.de.txt", test=False)))
     found = flags("back_translation_cross_entropy", chain, mono, "--max-epoch", 4, *QUICK, "--save-dir", tmp_path)
     result = train(":".join(folders), *found, "--save-samples", tmp_path / "samples")
-    assert len(result.stats["train_inner"]) == 12
+    assert len(result.stats["train_inner"]) == 16
     lines = [line for line in saved(tmp_path / "samples") if line["direction"] == "en-de"]
-    sentences = [[line["sentence"] for line in updates(lines, *range(first, first + 3))] for first in (0, 3, 6, 9)]
-    assert [len(epoch) for epoch in sentences] == [48] * 4
-    assert len(set(sum(sentences, []))) == 4 * 48
+    epochs = [range(first, end) for first, end in ((0, 5), (5, 8), (8, 13), (13, 16))]
+    sentences = [[line["sentence"] for line in updates(lines, *numbers)] for numbers in epochs]
+    assert [len(epoch) for epoch in sentences] == [60, 36, 60, 36]
+    assert len(set(sum(sentences, []))) == 192
 
 
 # ---- minimum risk
