@@ -67,7 +67,7 @@ class Sampler:
             raise BadInput(f"--sample-topk {cfg.sample_topk}: 1 or more is wanted, or 0 for all symbols")
         if not 0 <= cfg.sample_topp <= 1:
             raise BadInput(f"--sample-topp {cfg.sample_topp}: a number from 0 (all symbols) to 1 is wanted")
-        if cfg.sample_max_len_a < 0 or cfg.sample_max_len_b < 1:
+        if not 0 <= cfg.sample_max_len_a < math.inf or cfg.sample_max_len_b < 1:
             raise BadInput(
                 f"--sample-max-len-a {cfg.sample_max_len_a:g} --sample-max-len-b {cfg.sample_max_len_b}: 0 or more and "
                 "1 or more are wanted"
@@ -111,11 +111,9 @@ class Sampler:
             raise BadInput(f"the models and language models take sentences of {max_len} tokens: too short for samples")
         if cfg.sample_beam:
             strategy = search.BeamSearch(dictionary)
-        elif cfg.sample_topk or cfg.sample_topp:
-            topk = min(cfg.sample_topk, len(dictionary) - 2) or -1
-            strategy = search.Sampling(dictionary, topk, cfg.sample_topp or -1.0)
         else:
-            strategy = AncestralSampling(dictionary)
+            topk = min(cfg.sample_topk, len(dictionary) - 2) or -1
+            strategy = Sampling(dictionary, topk, cfg.sample_topp or -1.0)
         with in_evaluation_mode(model):  # also what makes the generator: it puts the model into that mode for good
             generator = SequenceGenerator(
                 [model],
@@ -144,11 +142,11 @@ class Sampler:
         )
 
 
-class AncestralSampling(search.Sampling):
-    """fairseq's sampling, whose scores are made those of the distribution that it draws from.
+class Sampling(search.Sampling):
+    """fairseq's sampling, whose scores are made those of the distribution that it draws from, but for truncation.
 
     fairseq masks symbols (padding; the end before the first word; all but the end at the limit on lengths) and draws
-    from what is left, but reports the probabilities before masking.
+    from what is left, but reports the probabilities before masking; and fails where they are all 0 in float32.
     """
 
     def step(self, step, lprobs, scores, prev_output_tokens=None, original_batch_idxs=None):
@@ -169,7 +167,8 @@ def in_evaluation_mode(model: nn.Module):
 @contextlib.contextmanager
 def random_numbers_of_worker(rank: int, device: torch.device):
     """Random numbers of this worker's own: fairseq seeds all workers alike. Those of dropout are left as they were."""
-    seed = int(torch.randint(2**31, ())) + 2**31 * rank
+    common = torch.Generator().manual_seed(int(torch.randint(2**31, ())))
+    seed = int(torch.randint(2**31, (rank + 1,), generator=common)[rank])
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
