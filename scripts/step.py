@@ -195,6 +195,8 @@ def main():
             f"{save_dir.name}: failed with exit code {code}; above are the last lines of its output, "
             f"the whole log is {save_dir / 'train.log'}"
         )
+        if not (save_dir / "checkpoint_last.pt").exists():
+            begun.unlink()  # nothing is there to go on from: a corrected command may begin
         return code if code > 0 else 128 - code
     done_beside = done.with_suffix(".tmp")
     done_beside.write_text(this)

@@ -509,6 +509,18 @@ class TestStep:
         assert other.returncode != 0
         assert f"have changed since: {data}" in other.stderr
 
+    def test_takes_a_corrected_command_after_one_that_failed_before_its_first_checkpoint(self, command, tmp_path):
+        for expected in (1, 0):
+            done = subprocess.run(command(code=expected), capture_output=True, text=True)
+            assert done.returncode == expected, done.stderr
+
+    def test_takes_no_other_command_after_one_that_failed_later(self, command, tmp_path):
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / "checkpoint_last.pt").touch()
+        assert subprocess.run(command(code=1), capture_output=True).returncode == 1
+        other = subprocess.run(command(code=0), capture_output=True, text=True)
+        assert "was begun differently" in other.stderr
+
     def test_takes_its_trainer_with_it_when_killed(self, command, tmp_path):
         if sys.platform != "linux":
             pytest.skip("only Linux ends the children of a killed process")
