@@ -193,10 +193,11 @@ class TestInTraining:
         tiny.learns_by(made, "back_translation_cross_entropy")
         return made
 
-    def iterator(self, made, split="train", epoch=1):
+    def iterator(self, made, split="train", epoch=1, **settings):
         made.task.load_dataset(split, epoch=epoch)
         limits = made.task._limits()
-        return made.task.get_batch_iterator(made.task.dataset(split), max_tokens=40, max_positions=limits, seed=1, epoch=epoch)
+        settings = dict(max_tokens=40, max_positions=limits, seed=1, epoch=epoch, **settings)
+        return made.task.get_batch_iterator(made.task.dataset(split), **settings)
 
     def found(self, batches):
         return {
@@ -229,6 +230,12 @@ class TestInTraining:
         for epoch in (2, 4):
             resumed = self.training(data, source_mono=folders["de"])
             assert self.found(list(self.iterator(resumed, epoch=epoch).next_epoch_itr())) == found[epoch - 1]
+
+    def test_loading_processes_see_a_new_epoch(self, data, folders):
+        made = self.training(data, source_mono=folders["de"])
+        iterators = [self.iterator(made, num_workers=count) for count in (0, 1)]
+        wanted, found = ([self.found(list(iterator.next_epoch_itr())) for _ in range(3)] for iterator in iterators)
+        assert found == wanted
 
     def test_validation_has_none(self, data, folders):
         made = self.training(data, source_mono=folders["de"], target_mono=folders["en"])
