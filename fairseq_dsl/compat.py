@@ -27,15 +27,14 @@ def allow_checkpoint_types():
     """torch >= 2.6 loads with ``weights_only=True``: name the plain types that fairseq's checkpoints hold.
 
     `Namespace` is the configuration of architectures without a dataclass (transformer, lstm, fconv), numpy's arrays and
-    scalars are meters of ``--eval-bleu``. In place of tensors, placeholders stand in what one worker sends the others: a
-    checkpoint, when several resume. A checkpoint that carries code is still refused.
+    scalars are meters of ``--eval-bleu``. A checkpoint that carries code is still refused.
     """
     if not SAFE_LOADING:
         return
     core = getattr(np, "_core", None) or np.core
     functions = (core.multiarray._reconstruct, core.multiarray.scalar)
     torch.serialization.add_safe_globals(
-        [argparse.Namespace, distributed_utils._TensorPlaceholder, np.ndarray, np.dtype]
+        [argparse.Namespace, np.ndarray, np.dtype]
         + [type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "int32", "bool")]
         # numpy 1.x writes numpy.core, numpy 2.x writes numpy._core
         + [(f, f"numpy.{name}.multiarray.{f.__name__}") for f in functions for name in ("core", "_core")]
@@ -92,6 +91,24 @@ def explain_unreadable_checkpoints():
     checkpoint_utils.load_checkpoint_to_cpu = load_checkpoint_to_cpu
 
 
+def trust_the_other_workers():
+    """torch >= 2.6: what one worker sends the others is of this very run, no file, and may hold fairseq's own types.
+
+    When several workers resume, that is a checkpoint with its configuration.
+    """
+    broadcast = distributed_utils._broadcast_object_slow
+
+    @functools.wraps(broadcast)
+    def broadcast_object_slow(*args, **kwargs):
+        load, torch.load = torch.load, functools.partial(torch.load, weights_only=False)
+        try:
+            return broadcast(*args, **kwargs)
+        finally:
+            torch.load = load
+
+    distributed_utils._broadcast_object_slow = broadcast_object_slow
+
+
 def _first_line(error):
     """The first line of an error that says something: torch's unpickling errors begin with advice."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -129,3 +146,4 @@ silence_amp_warnings()
 copy_checkpoints_atomically()
 explain_unreadable_checkpoints()
 mend_encoder_layers()
+trust_the_other_workers()

@@ -17,7 +17,8 @@ def advice_on_memory(advice: str):
         if "out of memory" in str(error):
             error.args = (f"{error}\n{advice}",)
         elif isinstance(error, MemoryError) or "allocate memory" in str(error):
-            raise BadInput(f"out of memory ({str(error).splitlines()[0]}); {advice}") from error
+            what = (str(error).splitlines() or [type(error).__name__])[0]  # Python's own error says nothing
+            raise BadInput(f"out of memory ({what}); {advice}") from error
         raise
 
 

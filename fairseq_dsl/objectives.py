@@ -152,16 +152,14 @@ def unlearnt(
 # y is a sentence whose counterpart is not known, x_1 ... x_K are drawn from a proposal q(x|y).
 
 
-def sampled_log_prob(
-    lprobs: Tensor, target: Tensor, pad: int, eos: int, cut: Tensor, temperature: float = 1.0
-) -> Tensor:
+def sampled_log_prob(lprobs: Tensor, target: Tensor, pad: int, eos: int, cut: Tensor) -> Tensor:
     """log of the probability with which fairseq's sampler draws each sentence, differentiable; ``(rows,)``.
 
-    The sampler divides the logits by the temperature, never draws `pad`, never ends a sentence before its first word,
-    and ends it with certainty at the limit on lengths.
+    The sampler never draws `pad`, never ends a sentence before its first word, and ends it with certainty at the limit
+    on lengths.
 
     Args:
-        lprobs: ``(rows, length, vocabulary)``, the model's normalized log-probabilities.
+        lprobs: ``(rows, length, vocabulary)``, the model's normalized log-probabilities, at the sampler's temperature.
         target: ``(rows, length)``, the sampled symbols, padded at the end with `pad`.
         cut: ``(rows,)``, bool: which sentences were ended by the limit on lengths.
 
@@ -172,7 +170,7 @@ def sampled_log_prob(
     impossible = torch.zeros_like(lprobs[:1], dtype=torch.bool)
     impossible[..., pad] = True
     impossible[:, 0, eos] = True
-    drawn = (lprobs / temperature).masked_fill(impossible, -math.inf).log_softmax(-1)
+    drawn = lprobs.masked_fill(impossible, -math.inf).log_softmax(-1)
     certain = target.eq(pad) | (target.eq(eos) & cut.unsqueeze(-1))
     gold = drawn.gather(-1, target.unsqueeze(-1)).squeeze(-1)
     return gold.masked_fill(certain, 0).sum(-1)

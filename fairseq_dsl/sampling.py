@@ -61,7 +61,7 @@ class Sampler:
         self.cfg = cfg
         if cfg.num_samples < 1:
             raise BadInput(f"--num-samples {cfg.num_samples}: 1 or more is wanted")
-        if not cfg.sample_temperature > 0:
+        if not 0 < cfg.sample_temperature < math.inf:
             raise BadInput(f"--sample-temperature {cfg.sample_temperature}: a number above 0 is wanted")
         if cfg.sample_topk < 0:
             raise BadInput(f"--sample-topk {cfg.sample_topk}: 1 or more is wanted, or 0 for all symbols")

@@ -102,10 +102,10 @@ class DSLCrossEntropyCriterion(FairseqCriterion):
             raise BadInput(f"--label-smoothing {self.label_smoothing}: a number from 0 to below 1 is wanted")
         if self.gap_clip is not None and not self.gap_clip > 0:
             raise BadInput(f"--dsl-gap-clip {self.gap_clip}: a number above 0 is wanted")
+        flag = "--dsl-lambda" if self.lambdas[0] else "--dsl-lambda-dual"
         if any(self.lambdas) and not self.is_pair:
-            raise BadInput(f"--dsl-lambda {self.lambdas[0]}: the duality gap takes --task dual_translation")
+            raise BadInput(f"{flag} {numbers[flag]}: the duality gap takes --task dual_translation")
         if any(self.lambdas) and self.task.marginals is None:
-            flag = "--dsl-lambda" if self.lambdas[0] else "--dsl-lambda-dual"
             raise BadInput(
                 f"{flag} {numbers[flag]}: the duality gap takes a language model of each language; "
                 f"give --source-lm and --target-lm, or {flag} 0"

@@ -96,10 +96,11 @@ class DualLearningCriterion(RoundTripCriterion):
         if trip.samples.log_q.isnan().any():
             values = self._score(model, output, batch, label_smoothing=0).log_prob
         else:
-            lprobs = model.get_normalized_probs(output, log_probs=True)
+            # As fairseq's generator does it; an adaptive softmax is given features, and no logits, to divide.
+            tempered = (output[0] / self.cfg.sample_temperature, *output[1:])
+            lprobs = model.get_normalized_probs(tempered, log_probs=True)
             cut = trip.samples.cut.view(-1)[batch["id"]]
-            dictionary, temperature = self.task.target_dictionary, self.cfg.sample_temperature
-            values = sampled_log_prob(lprobs, batch["target"], dictionary.pad(), dictionary.eos(), cut, temperature)
+            values = sampled_log_prob(lprobs, batch["target"], self.padding_idx, self.task.target_dictionary.eos(), cut)
         return trip.by_sample(in_order(values.double(), batch))
 
     @staticmethod

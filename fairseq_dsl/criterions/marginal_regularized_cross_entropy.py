@@ -1,5 +1,6 @@
 """The marginal of the translation model, estimated by importance sampling, is drawn to that of the language model."""
 
+import math
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Optional
@@ -59,7 +60,7 @@ class MarginalRegularizedCrossEntropyCriterion(RoundTripCriterion):
     def __init__(self, cfg, task):
         super().__init__(cfg, task)
         self._require_language_models("the marginal P̂")
-        if not cfg.marginal_lambda >= 0:
+        if not 0 <= cfg.marginal_lambda < math.inf:
             raise BadInput(f"--marginal-lambda {cfg.marginal_lambda}: a number of 0 or more is wanted")
         self.sampler.require_ancestral("importance sampling takes samples of every sentence's true probability")
         if str(cfg.proposal) == "lm" and cfg.proposal_checkpoint:

@@ -49,7 +49,7 @@ class MinimumRiskCriterion(SamplingCriterion):
 
     def __init__(self, cfg, task):
         super().__init__(cfg, task)
-        if not cfg.sharpness > 0:
+        if not 0 < cfg.sharpness < math.inf:
             raise BadInput(f"--sharpness {cfg.sharpness}: a number above 0 is wanted")
         if not 0 < cfg.risk_weight < math.inf:
             raise BadInput(f"--risk-weight {cfg.risk_weight}: a number above 0 is wanted")

@@ -31,6 +31,15 @@ class SamplingCriterion(DSLCrossEntropyCriterion):
     def __init__(self, cfg, task):
         super().__init__(cfg, task)
         self.sampler = Sampler(cfg)
+        symbols = min(len(task.source_dictionary), len(task.target_dictionary))
+        if cfg.sample_beam and cfg.num_samples >= symbols:
+            raise BadInput(f"--num-samples {cfg.num_samples} --sample-beam: the vocabulary has but {symbols} symbols")
+        if cfg.save_samples:
+            folder = os.path.abspath(cfg.save_samples)
+            while not os.path.exists(folder):
+                folder = os.path.dirname(folder)
+            if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+                raise BadInput(f"--save-samples {cfg.save_samples}: cannot be written (below {folder})")
 
     @property
     def memory_advice(self) -> str:
@@ -68,7 +77,8 @@ class SamplingCriterion(DSLCrossEntropyCriterion):
             path = os.path.join(self.cfg.save_samples, f"samples.{data_parallel_workers()[1]}.jsonl")
             with open(path, "a", encoding="utf-8") as file:
                 for row, sentence in enumerate(sentences):
-                    line = {"update": self.num_updates, "direction": direction, "sentence": source.string(sentence)}
+                    line = {"direction": direction, "sentence": source.string(sentence)}
+                    line["update"] = self.num_updates if self.is_pair else None  # fairseq's own task does not tell
                     line["samples"] = [target.string(sample) for sample in samples[row]]
                     line.update({name: value[row] for name, value in values.items()})
                     file.write(json.dumps(line, ensure_ascii=False) + "\n")

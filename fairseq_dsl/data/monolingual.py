@@ -59,12 +59,15 @@ class MonolingualData:
         if not os.path.isdir(folder):
             raise BadInput(f"{self.name}: no such folder; the output of fairseq-preprocess --only-source is wanted")
         path = os.path.join(folder, "dict.txt")
+        for name in ("train.idx", "train.bin", "dict.txt"):
+            if not os.path.isfile(os.path.join(folder, name)):
+                raise BadInput(
+                    f"{self.name}: holds no {name}; the output of fairseq-preprocess --only-source --srcdict DICTIONARY "
+                    "--trainpref TEXT is wanted"
+                )
+        if not os.path.getsize(os.path.join(folder, "train.bin")):  # which numpy cannot map
+            raise BadInput(f"{self.name}: its train split has no sentence")
         sentences = data_utils.load_indexed_dataset(os.path.join(folder, "train"), self.dictionary)
-        if sentences is None or not os.path.isfile(path):
-            raise BadInput(
-                f"{self.name}: holds no {'train.idx' if sentences is None else 'dict.txt'}; the output of "
-                "fairseq-preprocess --only-source --srcdict DICTIONARY --trainpref TEXT is wanted"
-            )
         difference = vocabulary_difference(Dictionary.load(path), self.dictionary)
         if difference:
             raise BadInput(

@@ -20,7 +20,7 @@ from fairseq.tasks.translation import TranslationConfig, TranslationTask
 from omegaconf import II, DictConfig, open_dict
 
 from ..bleu import bleu_sums, log_bleu
-from ..checkpoints import build_config, languages_of, plain, without_files
+from ..checkpoints import Checkpoint, build_config, languages_of, plain, without_files
 from ..criterions import PAIR_CRITERIONS
 from ..data import DualDataset, MonolingualData, files_of_side
 from ..errors import BadInput, advice_on_memory
@@ -236,6 +236,11 @@ class DualTranslationTask(TranslationTask):
             raise BadInput(f"--proposal-checkpoint {path}: one dual checkpoint is wanted, or two plain ones, PRIMAL:DUAL")
         models = {}
         for direction, reverse, file in ((self.primal, self.dual, paths[0]), (self.dual, self.primal, paths[-1])):
+            if models and len(paths) == 1 and not Checkpoint(path, "--proposal-checkpoint").pair:
+                raise BadInput(
+                    f"--proposal-checkpoint {path}: translates {reverse}; give it with one that translates {direction}, "
+                    "PRIMAL:DUAL, or a dual checkpoint"
+                )
             architecture = Architecture.from_checkpoint(file, "proposal", direction, reverse)
             models[direction] = self._build_direction(direction, architecture).eval().requires_grad_(False)
             limits = dict(zip(self.languages[direction], models[direction].max_positions()))
@@ -493,8 +498,8 @@ def mono_weight_schedule(text: str) -> Callable[[int], float]:
     """The weight of the monolingual part, as a function of the number of updates."""
     try:
         schedule = PiecewiseLinearFn.from_string(text)
-        first, weights = schedule.pieces[0][0], [weight for _, weight in schedule.pieces]
-        if first == 0 and all(0 <= weight < math.inf for weight in weights):
+        updates, weights = zip(*schedule.pieces)
+        if updates[0] == 0 and len({*updates}) == len(updates) and all(0 <= weight < math.inf for weight in weights):
             return schedule
     except (ValueError, AssertionError):
         pass

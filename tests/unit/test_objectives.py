@@ -250,7 +250,8 @@ class TestSampledLogProb:
         assert found.exp().tolist() == pytest.approx([first * second])
         # at temperature 1/2 probabilities are squared, then normalized
         first, second, end = 0.16 / 0.21, 0.09 / 0.23, 0.01 / 0.10
-        found = sampled_log_prob(lprobs, target, self.PAD, self.EOS, torch.tensor([False]), temperature=0.5)
+        tempered = (lprobs / 0.5).log_softmax(-1)
+        found = sampled_log_prob(tempered, target, self.PAD, self.EOS, torch.tensor([False]))
         assert found.exp().tolist() == pytest.approx([first * second * end])
 
     def symbol_by_symbol(self, lprobs, temperature):
@@ -269,7 +270,8 @@ class TestSampledLogProb:
     @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
     def test_value_and_gradient_equal_a_calculation_symbol_by_symbol(self, temperature):
         lprobs = torch.randn(4, 3, 5, dtype=torch.float64).log_softmax(-1).requires_grad_()
-        found = sampled_log_prob(lprobs, self.TARGET, self.PAD, self.EOS, self.CUT, temperature)
+        tempered = (lprobs / temperature).log_softmax(-1)
+        found = sampled_log_prob(tempered, self.TARGET, self.PAD, self.EOS, self.CUT)
         wanted = self.symbol_by_symbol(lprobs, temperature)
         assert found.tolist() == pytest.approx(wanted.tolist(), rel=1e-12)
         weights = double(1.0, -2.0, 3.0, 0.5)
@@ -281,8 +283,8 @@ class TestSampledLogProb:
         logits = torch.randn(4, 3, 5, dtype=torch.float64, requires_grad=True)
 
         def log_prob(logits):
-            lprobs = logits.log_softmax(-1)
-            return sampled_log_prob(lprobs, self.TARGET, self.PAD, self.EOS, self.CUT, temperature)
+            lprobs = (logits / temperature).log_softmax(-1)
+            return sampled_log_prob(lprobs, self.TARGET, self.PAD, self.EOS, self.CUT)
 
         assert gradcheck(log_prob, (logits,))
 
