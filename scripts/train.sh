@@ -67,7 +67,9 @@ case $method in
     marginal-regularization) criterion=(marginal_regularized_cross_entropy --num-samples 5)
         want_monolingual
         want_language_models ;;
-    back-translation) criterion=(back_translation_cross_entropy --num-samples 1) && want_monolingual ;;
+    # Models of little data sample too much nonsense at temperature 1: see docs/methods.md.
+    back-translation) criterion=(back_translation_cross_entropy --num-samples 1 --sample-temperature 0.5)
+        want_monolingual ;;
     *) die "--method $method: one of control, dsl, minimum-risk, dual-learning, marginal-regularization and" \
         "back-translation is wanted" ;;
 esac
