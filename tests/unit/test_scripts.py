@@ -368,7 +368,7 @@ METHODS = {
     "minimum-risk": "minimum_risk --num-samples 20 --parallel-weight 0 --risk-weight 200",
     "dual-learning": "dual_learning --num-samples 2 --reward-per-token",
     "marginal-regularization": "marginal_regularized_cross_entropy --num-samples 5",
-    "back-translation": "back_translation_cross_entropy --num-samples 1",
+    "back-translation": "back_translation_cross_entropy --num-samples 1 --sample-temperature 0.5",
 }
 
 
