@@ -24,8 +24,8 @@ PARALLEL = 1500
 SHARED = "--batch-size 1000 --max-tokens 750 --log-interval 50 --lr-scheduler inverse_sqrt --warmup-updates 100".split()
 METHODS = {
     "dual_learning": ["--reward-per-token"],
-    "marginal_regularized_cross_entropy": ["--num-samples", 4],
-    "minimum_risk": ["--num-samples", 8, "--risk-weight", 200],
+    "marginal_regularized_cross_entropy": ["--num-samples", 3],
+    "minimum_risk": ["--num-samples", 5, "--risk-weight", 200],
 }
 
 pytestmark = pytest.mark.skipif(
@@ -37,7 +37,8 @@ pytestmark = pytest.mark.skipif(
 def chain(tmp_path_factory):
     """Spanish and English sentences from a hotel's desk, 1,500 of them translated; Spanish stands in for ``de``.
 
-    The dictionary has the words of all of them.
+    The dictionary has the words of all of them. Without dropout the warm starts soon know the pairs by heart, and more of
+    the same teaches them little.
     """
 
     def read(name):
@@ -57,7 +58,8 @@ def chain(tmp_path_factory):
     more = [*SHARED, "--max-tokens", 1500, "--lr", 3e-3, "--disable-validation"]
     made.lm = {lang: train_lm(data, folder / f"lm.{lang}", *more, updates=120) for lang, data in made.mono.items()}
     made.warm = {
-        d: train_translation(made.data, d, folder / d, *more, arch=TRANSFORMER, updates=350) for d in DIRECTIONS
+        d: train_translation(made.data, d, folder / d, *more, arch=[*TRANSFORMER, "--dropout", 0], updates=350)
+        for d in DIRECTIONS
     }
     return made
 
@@ -88,7 +90,7 @@ def test_back_translation_beats_the_supervised_control(chain, tmp_path):
 def test_other_methods_run_resumed_by_two_workers(chain, tmp_path):
     runs = {}
     for method, arguments in METHODS.items():
-        arguments = [*arguments, *lm_flags(chain), "--lr", 2e-4, "--max-tokens", 300]
+        arguments = [*arguments, *lm_flags(chain), "--lr", 2e-4, "--max-tokens", 200]
         arguments += [] if method == "minimum_risk" else mono_flags(chain.mono)
         last = tmp_path / method / "checkpoint_last.pt"
         runs[method] = command(chain, method, 100, *arguments)
