@@ -24,7 +24,7 @@ class DualLearningCriterionConfig(SamplingCriterionConfig):
     )
     reward_baseline: ChoiceEnum(["none", "mean", "leave-one-out"]) = field(
         default="leave-one-out",
-        metadata={"help": "subtracted from a sample's reward: the mean over the samples of its sentence, or the others of them"},
+        metadata={"help": "what is subtracted from a sample's reward: the mean over its sentence's samples, or the others"},
     )
 
 

@@ -22,7 +22,9 @@ from .sampling_criterion import SamplingCriterion, SamplingCriterionConfig, Term
 
 @dataclass
 class MinimumRiskCriterionConfig(SamplingCriterionConfig):
-    num_samples: int = field(default=20, metadata={"help": "samples of each source sentence; its candidates are the distinct ones"})
+    num_samples: int = field(
+        default=20, metadata={"help": "samples of each source sentence; its candidates are the distinct ones"}
+    )
     parallel_weight: float = field(default=0.0, metadata={"help": "weight of the cross-entropy beside the risk"})
     sharpness: float = field(default=5e-3, metadata={"help": "α of the candidates' distribution, P(y|x)^α normalized"})
     risk: ChoiceEnum(["bleu", "chrf"]) = field(

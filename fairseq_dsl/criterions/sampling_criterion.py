@@ -102,7 +102,9 @@ class RoundTripCriterion(SamplingCriterion):
     def __init__(self, cfg, task):
         super().__init__(cfg, task)
         if not task.monolingual_folders():
-            raise BadInput(f"--criterion {cfg._name}: learns from monolingual data; give --source-mono, --target-mono, or both")
+            raise BadInput(
+                f"--criterion {cfg._name}: learns from monolingual data; give --source-mono, --target-mono, or both"
+            )
         self._frozen: Optional[Dict[str, nn.Module]] = None  # in a dictionary: not among the criterion's modules
 
     def prepare(self):
