@@ -53,6 +53,12 @@ class Samples(NamedTuple):
     cut: Tensor
     """``(n, K)``, bool: which were ended by the limit on lengths."""
 
+    @property
+    def by_sentence(self) -> List[List[Tensor]]:
+        """The K translations of each sentence."""
+        count = self.cut.size(1)
+        return [self.sentences[first : first + count] for first in range(0, len(self.sentences), count)]
+
 
 class Sampler:
     """Draws translations as a `SamplingConfig` says. Raises `BadInput` for one that cannot be."""
@@ -87,6 +93,13 @@ class Sampler:
             if on:
                 raise BadInput(f"{flag}: {why}; leave the flag out (--sample-temperature may stay)")
 
+    def require_symbols(self, symbols: int):
+        """Refuse a beam that fairseq would cap at the size of the vocabulary."""
+        if self.cfg.sample_beam and self.cfg.num_samples >= symbols:
+            raise BadInput(
+                f"--num-samples {self.cfg.num_samples} --sample-beam: the vocabulary has but {symbols} symbols"
+            )
+
     @torch.no_grad()
     def draw(self, model: nn.Module, dictionary: Dictionary, sources: dict, max_len: int) -> Samples:
         """Translate a batch.
@@ -100,10 +113,8 @@ class Sampler:
         cfg, count = self.cfg, self.cfg.num_samples
         beam = count
         tokens, lengths = sources["net_input"]["src_tokens"], sources["net_input"]["src_lengths"]
-        if count >= len(dictionary):
-            # fairseq would cap a beam at the size of the vocabulary
-            if cfg.sample_beam:
-                raise BadInput(f"--num-samples {count} --sample-beam: the vocabulary has but {len(dictionary)} symbols")
+        self.require_symbols(len(dictionary))
+        if count >= len(dictionary):  # samples are drawn one by one, then: they need no beam
             beam = 1
             tokens, lengths = (value.repeat_interleave(count, 0) for value in (tokens, lengths))
         limit = min(int(cfg.sample_max_len_a * tokens.size(1) + cfg.sample_max_len_b), max_len - 1)
@@ -200,7 +211,7 @@ class RoundTrip(NamedTuple):
 
 def unpadded(tokens: Tensor, pad: int) -> List[Tensor]:
     """The sentences of a batch, on the CPU."""
-    return [row[row.ne(pad)] for row in tokens.cpu()]
+    return [utils.strip_pad(row, pad) for row in tokens.cpu()]
 
 
 def pair_up(sources: List[Tensor], targets: List[Tensor], cfg, dictionary: Dictionary, device: torch.device) -> dict:

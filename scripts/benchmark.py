@@ -312,7 +312,6 @@ class Benchmark:
             "language_models_while_training": peaks["first"]["language_models"],
         }
 
-
     def measure_sampling(self):
         trainer = self.back_translation_trainer()
         task, pair = trainer.task, trainer.model

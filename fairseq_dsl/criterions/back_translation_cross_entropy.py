@@ -2,25 +2,17 @@
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Optional
 
 from fairseq.criterions import register_criterion
 
 from ..objectives import log_importance_weights
 from ..sampling import RoundTrip, in_order
-from .sampling_criterion import RoundTripCriterion, SamplingCriterionConfig, Term
+from .sampling_criterion import ProposalCriterionConfig, RoundTripCriterion, Term
 
 
 @dataclass
-class BackTranslationCrossEntropyCriterionConfig(SamplingCriterionConfig):
+class BackTranslationCrossEntropyCriterionConfig(ProposalCriterionConfig):
     num_samples: int = field(default=1, metadata={"help": "sampled translations K of each sentence"})
-    proposal_checkpoint: Optional[str] = field(
-        default=None,
-        metadata={
-            "help": "sample from the frozen models of this dual checkpoint (or PRIMAL:DUAL, two plain ones) and not "
-            "from those that are trained"
-        },
-    )
 
 
 @register_criterion("back_translation_cross_entropy", dataclass=BackTranslationCrossEntropyCriterionConfig)
@@ -32,7 +24,6 @@ class BackTranslationCrossEntropyCriterion(RoundTripCriterion):
     -KL(q || P̂) and have no gradient in θ.
     """
 
-    keeps_language_models = True
     averages = {
         **RoundTripCriterion.averages,
         "round_trip_nll": "returns",

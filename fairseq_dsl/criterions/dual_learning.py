@@ -37,7 +37,6 @@ class DualLearningCriterion(RoundTripCriterion):
     the mean over k of -(r_k - b)·log P(y_k|x; θ) - (1 - α)·log P(x|y_k; θ').
     """
 
-    keeps_language_models = True
     averages = {
         **RoundTripCriterion.averages,
         "reward": "round_trips",

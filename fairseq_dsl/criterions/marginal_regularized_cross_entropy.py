@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Optional
 
 from fairseq.criterions import register_criterion
 from fairseq.dataclass import ChoiceEnum
@@ -11,14 +10,14 @@ from fairseq.dataclass import ChoiceEnum
 from ..errors import BadInput
 from ..objectives import effective_sample_size, log_importance_weights, log_mean_exp
 from ..sampling import RoundTrip
-from .sampling_criterion import RoundTripCriterion, SamplingCriterionConfig, Term
+from .sampling_criterion import ProposalCriterionConfig, RoundTripCriterion, Term
 
 COLLAPSED = 0.99
 """The share of the weight that one sample has where the samples count as collapsed to it."""
 
 
 @dataclass
-class MarginalRegularizedCrossEntropyCriterionConfig(SamplingCriterionConfig):
+class MarginalRegularizedCrossEntropyCriterionConfig(ProposalCriterionConfig):
     marginal_lambda: float = field(
         default=0.01, metadata={"help": "weight λ of (log P̂(y) - the estimate of log P(y))², y monolingual"}
     )
@@ -27,13 +26,6 @@ class MarginalRegularizedCrossEntropyCriterionConfig(SamplingCriterionConfig):
         metadata={
             "help": "what samples are drawn from: the translation model of the other direction; or the language model, "
             "without regard to the sentence"
-        },
-    )
-    proposal_checkpoint: Optional[str] = field(
-        default=None,
-        metadata={
-            "help": "sample from the frozen models of this dual checkpoint (or PRIMAL:DUAL, two plain ones) and not "
-            "from those that are trained"
         },
     )
 
@@ -47,7 +39,6 @@ class MarginalRegularizedCrossEntropyCriterion(RoundTripCriterion):
     (1/K) Σ_k P(y|x_k), of a variance that shows why the other is needed.
     """
 
-    keeps_language_models = True
     averages = {
         **RoundTripCriterion.averages,
         "log_marginal": "returns",

@@ -71,10 +71,8 @@ class MinimumRiskCriterion(SamplingCriterion):
         samples = self._draw(self._model(model, direction), direction, batch, self._longest(model, direction))
         sources = unpadded(batch["net_input"]["src_tokens"], self.padding_idx)
         references = unpadded(batch["target"], self.padding_idx)
-        count = samples.cut.size(1)
         candidates = []
-        for row, reference in enumerate(references):
-            drawn = samples.sentences[row * count : (row + 1) * count]
+        for drawn, reference in zip(samples.by_sentence, references):
             if self.cfg.risk_with_reference:
                 drawn = [reference, *drawn]
             candidates.append(list({tuple(sentence.tolist()): sentence for sentence in drawn}.values()))
@@ -118,7 +116,7 @@ class MinimumRiskCriterion(SamplingCriterion):
         text = dictionary.string(sentence, getattr(self.task.cfg, "eval_bleu_remove_bpe", None), unk_string=unknown)
         return self._detokenizer.decode(text) if self._detokenizer else text
 
-    # ---- one direction of fairseq's own translation task is a pair without the other
+    # ---- for one direction of fairseq's own translation task
 
     def forward(self, model, sample, reduce=True):
         if self.is_pair:
@@ -127,18 +125,10 @@ class MinimumRiskCriterion(SamplingCriterion):
             return super().forward(model, sample, reduce)
 
     def _batches(self, sample):
-        if self.is_pair:
-            return super()._batches(sample)
-        return {f"{self.task.cfg.source_lang}-{self.task.cfg.target_lang}": sample}
+        return super()._batches(sample) if self.is_pair else dict.fromkeys(self._tasks, sample)
 
     def _model(self, model, direction):
         return super()._model(model, direction) if self.is_pair else model
-
-    def _target_dictionary(self, direction):
-        return super()._target_dictionary(direction) if self.is_pair else self.task.target_dictionary
-
-    def _source_dictionary(self, direction):
-        return super()._source_dictionary(direction) if self.is_pair else self.task.source_dictionary
 
     def _longest(self, model, direction) -> int:
         if self.is_pair:
@@ -147,10 +137,12 @@ class MinimumRiskCriterion(SamplingCriterion):
 
     def _outputs(self, model, parts):
         """As for a pair; one model takes the rows of all parts as one batch, in one call."""
-        if self.is_pair or len(parts) == 1:
-            return super()._outputs(model, parts) if self.is_pair else self._single(model, parts)
+        if self.is_pair:
+            return super()._outputs(model, parts)
         [direction] = parts[0]
         batches = [part[direction] for part in parts]
+        if len(batches) == 1:
+            return [{direction: model(**batches[0]["net_input"])}]
         sources, targets = (
             [row for batch in batches for row in unpadded(tokens(batch), self.padding_idx)]
             for tokens in (lambda batch: batch["net_input"]["src_tokens"], lambda batch: batch["target"])
@@ -161,6 +153,3 @@ class MinimumRiskCriterion(SamplingCriterion):
         return [
             {direction: (output[0][numbers][:, : batch["target"].size(1)], None)} for numbers, batch in zip(rows, batches)
         ]
-
-    def _single(self, model, parts):
-        return [{direction: model(**batch["net_input"]) for direction, batch in parts[0].items()}]

@@ -23,6 +23,19 @@ class SamplingCriterionConfig(SamplingConfig, DSLCrossEntropyCriterionConfig):
     )
 
 
+@dataclass
+class ProposalCriterionConfig(SamplingCriterionConfig):
+    """For methods that may draw from other models than those that they train."""
+
+    proposal_checkpoint: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "sample from the frozen models of this dual checkpoint (or PRIMAL:DUAL, two plain ones) and not "
+            "from those that are trained"
+        },
+    )
+
+
 class SamplingCriterion(DSLCrossEntropyCriterion):
     """The base of the criterions that learn from samples: draws them, counts them, and saves them."""
 
@@ -30,10 +43,10 @@ class SamplingCriterion(DSLCrossEntropyCriterion):
 
     def __init__(self, cfg, task):
         super().__init__(cfg, task)
+        # fairseq's own translation task is a pair without the other direction
+        self._tasks = task.directions if self.is_pair else {f"{task.cfg.source_lang}-{task.cfg.target_lang}": task}
         self.sampler = Sampler(cfg)
-        symbols = min(len(task.source_dictionary), len(task.target_dictionary))
-        if cfg.sample_beam and cfg.num_samples >= symbols:
-            raise BadInput(f"--num-samples {cfg.num_samples} --sample-beam: the vocabulary has but {symbols} symbols")
+        self.sampler.require_symbols(min(len(task.source_dictionary), len(task.target_dictionary)))
         if cfg.save_samples:
             folder = os.path.abspath(cfg.save_samples)
             while not os.path.exists(folder):
@@ -51,7 +64,10 @@ class SamplingCriterion(DSLCrossEntropyCriterion):
             return self.sampler.draw(model, self._target_dictionary(direction), sources, max_len)
 
     def _target_dictionary(self, direction: str):
-        return self.task.directions[direction].target_dictionary
+        return self._tasks[direction].target_dictionary
+
+    def _source_dictionary(self, direction: str):
+        return self._tasks[direction].source_dictionary
 
     def _pair_up(self, sources: List[Tensor], targets: List[Tensor], device: torch.device) -> dict:
         return pair_up(sources, targets, self.task.cfg, self.task.target_dictionary, device)
@@ -85,9 +101,6 @@ class SamplingCriterion(DSLCrossEntropyCriterion):
         except OSError as error:
             raise BadInput(f"--save-samples {self.cfg.save_samples}: cannot be written ({error})") from error
 
-    def _source_dictionary(self, direction: str):
-        return self.task.directions[direction].source_dictionary
-
 
 class RoundTripCriterion(SamplingCriterion):
     """The base of the criterions that translate monolingual sentences there, and score them on the way back.
@@ -97,6 +110,7 @@ class RoundTripCriterion(SamplingCriterion):
     """
 
     monolingual = True
+    keeps_language_models = True
     averages = {**SamplingCriterion.averages, "mono_weight": "round_trips"}
 
     def __init__(self, cfg, task):
@@ -178,9 +192,8 @@ class RoundTripCriterion(SamplingCriterion):
         return torch.from_numpy(self.task.marginals.model(language).score(sentences)).to(device)
 
     def _save_trip(self, trip: RoundTrip, **columns: Tensor):
-        count = trip.samples.cut.size(1)
-        samples = [trip.samples.sentences[row * count : (row + 1) * count] for row in range(len(trip.sentences))]
-        self._save(trip.there, trip.sentences, samples, cut=trip.samples.cut, log_q=trip.samples.log_q, **columns)
+        samples = trip.samples
+        self._save(trip.there, trip.sentences, samples.by_sentence, cut=samples.cut, log_q=samples.log_q, **columns)
 
     def _require_language_models(self, what: str):
         if self.task.marginals is None:

@@ -116,7 +116,6 @@ class DualTranslationTask(TranslationTask):
         self._unnamed_warm_starts: List[str] = []
         self.criterion = None
         self.marginals: Optional[Marginals] = None
-        self._keeps_language_models = False
         self._monolingual: Optional[Dict[str, MonolingualData]] = None  # by language
         self._scores: Dict[Tuple[str, int], Dict[str, np.ndarray]] = {}  # by split and shard
 
@@ -217,7 +216,6 @@ class DualTranslationTask(TranslationTask):
                 f"with --task dual_translation use {' or '.join(PAIR_CRITERIONS)}"
             )
         self.marginals = self._build_marginals()
-        self._keeps_language_models = PAIR_CRITERIONS[name].keeps_language_models
         self.criterion = super().build_criterion(cfg, *args, **kwargs)
         if self.monolingual_folders() and not self.criterion.monolingual:
             logger.warning(
@@ -368,7 +366,7 @@ class DualTranslationTask(TranslationTask):
     def longest(self, language: str) -> int:
         """The longest sentence, in tokens, that all models and language models take, and the flags allow."""
         limit = dict(zip((self.cfg.source_lang, self.cfg.target_lang), self._limits()))[language]
-        if self._keeps_language_models and self.marginals is not None:
+        if self.criterion.keeps_language_models and self.marginals is not None:
             limit = min(limit, self.marginals.model(language).max_positions)
         return int(limit)
 
@@ -419,7 +417,7 @@ class DualTranslationTask(TranslationTask):
 
     def begin_epoch(self, epoch, model):
         super().begin_epoch(epoch, model)
-        if self.marginals is not None and not self._keeps_language_models:
+        if self.marginals is not None and not self.criterion.keeps_language_models:
             self.marginals.release()
         if model.num_updates == 0:
             model.eval()
