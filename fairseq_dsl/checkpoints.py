@@ -12,6 +12,7 @@ from fairseq.data import Dictionary
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from .errors import BadInput
+from .files import written_atomically
 
 
 def plain(value: Any) -> Any:
@@ -196,16 +197,11 @@ def save_plain(checkpoint: Checkpoint, path: str):
             "val_loss": None,
         },
     }
-    write_atomically(state, path)
+    write_checkpoint(state, path)
 
 
-def write_atomically(state: Dict[str, Any], path: str):
-    """``torch.save`` beside, then replace: nothing half-written is ever read."""
+def write_checkpoint(state: Dict[str, Any], path: str):
+    """``torch.save``, atomically, making the folder where it does not exist."""
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    beside = f"{path}.tmp.{os.getpid()}"
-    try:
-        torch.save(state, beside)
-        os.replace(beside, path)
-    finally:
-        if os.path.exists(beside):
-            os.remove(beside)
+    with written_atomically(path) as file:
+        torch.save(state, file)

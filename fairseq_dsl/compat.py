@@ -5,20 +5,13 @@ Imported before all else, for its effects. Each item says which versions it is f
 
 import argparse
 import functools
-import os
-import pickle
-import shutil
 import types
 import warnings
 
 import numpy as np
 import torch
-from fairseq import checkpoint_utils
 from fairseq.distributed import utils as distributed_utils
-from fairseq.file_io import PathManager
 from fairseq.modules.transformer_layer import TransformerEncoderLayerBase
-
-from .errors import BadInput
 
 SAFE_LOADING = tuple(int(part) for part in torch.__version__.split(".")[:2]) >= (2, 6)
 
@@ -52,45 +45,6 @@ def silence_amp_warnings():
     warnings.filterwarnings("ignore", message=r".*torch\.cuda\.amp\.", category=FutureWarning)
 
 
-def copy_checkpoints_atomically():
-    """All fairseq: ``checkpoint_last.pt`` is made by copying in place, and a kill there leaves it cut."""
-    copy_in_place = PathManager.copy
-
-    def copy(src_path, dst_path, overwrite=False):
-        if PathManager.path_requires_pathmanager(dst_path) or not overwrite:
-            return copy_in_place(src_path, dst_path, overwrite)
-        beside = f"{dst_path}.tmp"
-        shutil.copyfile(src_path, beside)
-        os.replace(beside, dst_path)
-        return True
-
-    PathManager.copy = staticmethod(copy)
-
-
-def explain_unreadable_checkpoints():
-    """All fairseq: a file that torch cannot read ends in a traceback that may not name it."""
-    load = checkpoint_utils.load_checkpoint_to_cpu
-
-    def load_checkpoint_to_cpu(path, arg_overrides=None, load_on_all_ranks=False):
-        try:
-            return load(path, arg_overrides, load_on_all_ranks)
-        except FileNotFoundError:
-            raise BadInput(f"{path}: no such file; a fairseq checkpoint is wanted") from None
-        except pickle.UnpicklingError as error:
-            if "weights_only" in str(error).lower() and "GLOBAL" in str(error):
-                raise BadInput(
-                    f"{path}: carries more than tensors and plain values ({_first_line(error)}); "
-                    "it could run code, and is not loaded"
-                ) from error
-            raise BadInput(f"{path}: not a checkpoint that torch can read ({_first_line(error)})") from error
-        except Exception as error:  # of many kinds: the bytes of a damaged pickle are instructions
-            raise BadInput(
-                f"{path}: corrupt, truncated, or not a fairseq checkpoint ({_first_line(error)})"
-            ) from error
-
-    checkpoint_utils.load_checkpoint_to_cpu = load_checkpoint_to_cpu
-
-
 def trust_the_other_workers():
     """torch >= 2.6: what one worker sends the others is of this very run, no file, and may hold fairseq's own types.
 
@@ -107,13 +61,6 @@ def trust_the_other_workers():
             torch.load = load
 
     distributed_utils._broadcast_object_slow = broadcast_object_slow
-
-
-def _first_line(error):
-    """The first line of an error that says something: torch's unpickling errors begin with advice."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [line for line in lines if "GLOBAL" in line or "PytorchStreamReader" in line]
-    return (telling or lines or [type(error).__name__])[0]
 
 
 def mend_encoder_layers():
@@ -143,7 +90,5 @@ FAST_PATH_PARAMETERS = (
 allow_checkpoint_types()
 restore_np_compat()
 silence_amp_warnings()
-copy_checkpoints_atomically()
-explain_unreadable_checkpoints()
 mend_encoder_layers()
 trust_the_other_workers()

@@ -7,7 +7,6 @@ import argparse
 import hashlib
 import logging
 import os
-import uuid
 from dataclasses import dataclass
 from typing import Callable, Dict, List, Optional, Tuple
 
@@ -20,6 +19,7 @@ from fairseq.tasks.language_modeling import LanguageModelingTask
 
 from .checkpoints import Checkpoint, build_config
 from .errors import BadInput
+from .files import written_atomically
 
 logger = logging.getLogger(__name__)
 
@@ -146,18 +146,12 @@ class ScoreCache:
         return None
 
     def write(self, key: str, scores: np.ndarray):
-        # A name of its own for each process, then one rename: two at once do not disturb each other. Not of `tempfile`,
-        # whose files nobody else may read: a folder is shared by those who train on its data.
-        beside = f"{self._path(key)}.{uuid.uuid4().hex}.tmp"
         try:
             os.makedirs(self.folder, exist_ok=True)
-            with open(beside, "xb") as file:
+            with written_atomically(self._path(key)) as file:
                 np.savez(file, key=np.array(key), scores=scores)
-            os.replace(beside, self._path(key))
         except OSError as error:
             logger.warning(f"--marginal-cache {self.folder}: cannot be written ({error}); the scores are not stored")
-            if os.path.exists(beside):
-                os.remove(beside)
 
 
 def data_parallel_workers() -> Tuple[int, int]:

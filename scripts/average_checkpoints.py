@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the repository's
 import torch  # noqa: E402
 
 from fairseq_dsl import compat  # noqa: E402, F401  (loads safely what fairseq's checkpoints hold)
-from fairseq_dsl.checkpoints import write_atomically  # noqa: E402
+from fairseq_dsl.checkpoints import write_checkpoint  # noqa: E402
 from fairseq_dsl.errors import BadInput  # noqa: E402
 from fairseq import checkpoint_utils  # noqa: E402
 from omegaconf import OmegaConf  # noqa: E402
@@ -127,7 +127,7 @@ def main(argv=None):
         parser.error(f"--inputs {folders[0]}: a folder wants one of the --num-... flags")
     for path in paths:
         print(f"averaging {path}")
-    write_atomically(average_files(paths), args.output)
+    write_checkpoint(average_files(paths), args.output)
     print(f"wrote {args.output}")
 
 

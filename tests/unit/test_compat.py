@@ -1,6 +1,7 @@
 """Each fix for a version: what fails without it, and works with it."""
 
 import argparse
+import contextlib
 import os
 import pickle
 import shutil
@@ -17,7 +18,7 @@ from fairseq.modules.transformer_layer import TransformerEncoderLayerBase
 from fairseq.tasks import setup_task
 
 from fairseq_dsl import compat
-from fairseq_dsl.checkpoints import write_atomically
+from fairseq_dsl.checkpoints import write_checkpoint
 from fairseq_dsl.errors import BadInput
 
 TORCH = tuple(int(part) for part in torch.__version__.split(".")[:2])
@@ -150,12 +151,13 @@ class TestCopy:
         return str(tmp_path / "new"), str(tmp_path / "last")
 
     def killed_in_the_middle(self, copy, files, monkeypatch):
-        def copyfile(source, target, **kwargs):
-            with open(target, "wb") as file:
+        def write_half(source, target, *_, **__):
+            with open(target, "wb") if isinstance(target, str) else contextlib.nullcontext(target) as file:
                 file.write(b"new" * 500)
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(shutil, "copyfile", copyfile)
+        for name in ("copyfile", "copyfileobj"):
+            monkeypatch.setattr(shutil, name, write_half)
         with pytest.raises(KeyboardInterrupt):
             copy(*files, overwrite=True)
         with open(files[1], "rb") as file:
@@ -167,11 +169,15 @@ class TestCopy:
     def test_fairseq_alone_leaves_half_a_file(self, files, monkeypatch):
         assert self.killed_in_the_middle(without_fix(PathManager.copy), files, monkeypatch) == b"new" * 500
 
-    def test_copies_over_the_old_file_and_what_a_kill_left(self, files, tmp_path):
-        (tmp_path / "last.tmp").write_bytes(b"left")
+    def test_copies_over_the_old_file_without_following_links(self, files, tmp_path):
+        (tmp_path / "victim").write_bytes(b"victim")
+        os.remove(files[1])
+        for name in ("last", "last.tmp"):
+            (tmp_path / name).symlink_to("victim")
         assert PathManager.copy(*files, overwrite=True)
         assert (tmp_path / "last").read_bytes() == b"new" * 1000
-        assert sorted(os.listdir(tmp_path)) == ["last", "new"]
+        assert (tmp_path / "victim").read_bytes() == b"victim"
+        assert sorted(os.listdir(tmp_path)) == ["last", "last.tmp", "new", "victim"]
 
 
 class TestUnreadableCheckpoints:
@@ -243,9 +249,9 @@ class TestUnreadableCheckpoints:
 class TestWriteAtomically:
     def test_a_failed_write_leaves_the_old_file_and_nothing_else(self, tmp_path):
         path = str(tmp_path / "out.pt")
-        write_atomically({"a": 1}, path)
+        write_checkpoint({"a": 1}, path)
         with pytest.raises(Exception):  # noqa: B017  (of torch or pickle, by version)
-            write_atomically({"a": 2, "b": lambda: None}, path)
+            write_checkpoint({"a": 2, "b": lambda: None}, path)
         assert torch.load(path) == {"a": 1}
         assert os.listdir(tmp_path) == ["out.pt"]
 

@@ -1,0 +1,62 @@
+"""Writing files so that nobody ever reads a half-written one, nor has it written elsewhere."""
+
+import contextlib
+import fcntl
+import glob
+import os
+import re
+import uuid
+from typing import IO, Iterator
+
+UNFINISHED = re.compile(r".*\.[0-9a-f]{32}\.tmp")
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+
+
+@contextlib.contextmanager
+def written_atomically(path: str, mode: str = "wb", **keywords) -> Iterator[IO]:
+    """Open a file beside `path`, which replaces it when the block ends well, and is removed when it does not.
+
+    Its name is random and it is made anew, never through a symbolic link: nobody can prepare where it leads. A link at
+    `path` itself is replaced, not followed. Unlike `tempfile`'s files, others may read it as the umask says. What a
+    killed process left of an earlier attempt is removed.
+
+    Args:
+        mode: ``"wb"`` or ``"w"``.
+        keywords: as of `open`, such as ``encoding``.
+
+    Raises `OSError` where the folder cannot be written.
+    """
+    beside, descriptor = _made_anew(path)
+    try:
+        with open(descriptor, mode, **keywords) as file:
+            yield file
+            file.flush()
+            os.replace(beside, path)  # while the lock is held
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(beside)
+        raise
+    remove_unfinished(f"{glob.escape(path)}.*")
+
+
+def remove_unfinished(pattern: str):
+    """Remove the files of `written_atomically` that a killed process left: those that nobody holds the lock of."""
+    for path in filter(UNFINISHED.fullmatch, glob.glob(pattern)):
+        with contextlib.suppress(OSError):  # in use, gone, or of another user
+            descriptor = os.open(path, os.O_RDONLY | NO_LINK)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.remove(path)
+            finally:
+                os.close(descriptor)
+
+
+def _made_anew(path: str):
+    while True:
+        beside = f"{path}.{uuid.uuid4().hex}.tmp"
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK, 0o666)
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return beside, descriptor
+        os.close(descriptor)  # somebody took it for abandoned before it was locked

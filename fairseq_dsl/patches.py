@@ -1,0 +1,62 @@
+"""What the plugin mends in fairseq itself, of all versions, when it is imported.
+
+Each item says what goes wrong without it.
+"""
+
+import pickle
+import shutil
+
+from fairseq import checkpoint_utils
+from fairseq.file_io import PathManager
+
+from .errors import BadInput
+from .files import written_atomically
+
+
+def copy_checkpoints_atomically():
+    """``checkpoint_last.pt`` is made by copying in place, and a kill there leaves it cut."""
+    copy_in_place = PathManager.copy
+
+    def copy(src_path, dst_path, overwrite=False):
+        if PathManager.path_requires_pathmanager(dst_path) or not overwrite:
+            return copy_in_place(src_path, dst_path, overwrite)
+        with open(src_path, "rb") as source, written_atomically(dst_path) as destination:
+            shutil.copyfileobj(source, destination, 1 << 22)
+        return True
+
+    PathManager.copy = staticmethod(copy)
+
+
+def explain_unreadable_checkpoints():
+    """A file that torch cannot read ends in a traceback that may not name it."""
+    load = checkpoint_utils.load_checkpoint_to_cpu
+
+    def load_checkpoint_to_cpu(path, arg_overrides=None, load_on_all_ranks=False):
+        try:
+            return load(path, arg_overrides, load_on_all_ranks)
+        except FileNotFoundError:
+            raise BadInput(f"{path}: no such file; a fairseq checkpoint is wanted") from None
+        except pickle.UnpicklingError as error:
+            if "weights_only" in str(error).lower() and "GLOBAL" in str(error):
+                raise BadInput(
+                    f"{path}: carries more than tensors and plain values ({_first_line(error)}); "
+                    "it could run code, and is not loaded"
+                ) from error
+            raise BadInput(f"{path}: not a checkpoint that torch can read ({_first_line(error)})") from error
+        except Exception as error:  # of many kinds: the bytes of a damaged pickle are instructions
+            raise BadInput(
+                f"{path}: corrupt, truncated, or not a fairseq checkpoint ({_first_line(error)})"
+            ) from error
+
+    checkpoint_utils.load_checkpoint_to_cpu = load_checkpoint_to_cpu
+
+
+def _first_line(error):
+    """The first line of an error that says something: torch's unpickling errors begin with advice."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if "GLOBAL" in line or "PytorchStreamReader" in line]
+    return (telling or lines or [type(error).__name__])[0]
+
+
+copy_checkpoints_atomically()
+explain_unreadable_checkpoints()
