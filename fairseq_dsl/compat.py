@@ -5,6 +5,8 @@ Imported before all else, for its effects. Each item says which versions it is f
 
 import argparse
 import functools
+import logging
+import re
 import types
 import warnings
 
@@ -12,6 +14,8 @@ import numpy as np
 import torch
 from fairseq.distributed import utils as distributed_utils
 from fairseq.modules.transformer_layer import TransformerEncoderLayerBase
+
+logger = logging.getLogger(__name__)
 
 SAFE_LOADING = tuple(int(part) for part in torch.__version__.split(".")[:2]) >= (2, 6)
 
@@ -82,10 +86,30 @@ def mend_encoder_layers():
     TransformerEncoderLayerBase.__init__ = build_without_fast_path
 
 
+HAS_FAST_PATH = "can_use_fastpath" in TransformerEncoderLayerBase.forward.__code__.co_names
 FAST_PATH_PARAMETERS = (
     "in_proj_weight", "in_proj_bias", "out_proj_weight", "out_proj_bias",
     "fc1_weight", "fc1_bias", "fc2_weight", "fc2_bias",
 )  # fmt: skip
+FAST_PATH_PARAMETER = re.compile(rf"(.*\blayers\.\d+\.)({'|'.join(FAST_PATH_PARAMETERS)})")
+
+
+def drop_fast_path_parameters(parameters, path):
+    """Other versions than fairseq 0.12.2 have no such parameters, and refuse a checkpoint that has.
+
+    Args:
+        parameters: of a checkpoint, by name.
+        path: its file, for the log.
+    """
+    if HAS_FAST_PATH:
+        return
+    matches = (FAST_PATH_PARAMETER.fullmatch(name) for name in parameters)
+    unused = {match[0] for match in matches if match and f"{match[1]}self_attn.q_proj.weight" in parameters}
+    for name in unused:
+        del parameters[name]
+    if unused:
+        logger.info(f"{path}: {len(unused)} parameters that fairseq 0.12.2 stored and never used are left out")
+
 
 allow_checkpoint_types()
 restore_np_compat()
