@@ -108,7 +108,10 @@ def drop_fast_path_parameters(parameters, path):
     for name in unused:
         del parameters[name]
     if unused:
-        logger.info(f"{path}: {len(unused)} parameters that fairseq 0.12.2 stored and never used are left out")
+        logger.info(
+            f"{path}: {len(unused)} parameters that fairseq 0.12.2 stored and never used are left out "
+            "(a training that ran without this plugin there resumes with --reset-optimizer)"
+        )
 
 
 allow_checkpoint_types()

@@ -287,3 +287,20 @@ class TestEncoderLayers:
         if not hasattr(model.encoder.layers[0], "can_use_fastpath"):
             pytest.skip("fairseq's main branch has no such parameters")
         assert sorted(name.rsplit(".", 1)[1] for name in unused) == sorted(compat.FAST_PATH_PARAMETERS)
+
+    def test_parameters_that_0_12_2_alone_has_are_left_out_elsewhere(self, data, tmp_path, caplog):
+        cfg = tiny.translation_config(data)
+        model = setup_task(cfg.task).build_model(cfg.model)
+        own = set(model.state_dict())
+        extra = {f"encoder.layers.0.{name}": torch.zeros(2) for name in compat.FAST_PATH_PARAMETERS}
+        others = {"encoder.layers.0.self_attn.in_proj_weight": torch.zeros(2), "layers.0.in_proj_weight": torch.zeros(2)}
+        for name, more, left in (("old", extra, own), ("other", others, own | set(others))):
+            path = tiny.save_checkpoint(tmp_path / f"{name}.pt", cfg, model)
+            state = torch.load(path)
+            state["model"].update(more)
+            torch.save(state, path)
+            found = checkpoint_utils.load_checkpoint_to_cpu(path)["model"]
+            assert set(found) == (left | set(more) if compat.HAS_FAST_PATH else left)
+        model.load_state_dict(checkpoint_utils.load_checkpoint_to_cpu(str(tmp_path / "old.pt"))["model"], strict=True)
+        if not compat.HAS_FAST_PATH:
+            assert "old.pt: 8 parameters that fairseq 0.12.2 stored" in caplog.text
