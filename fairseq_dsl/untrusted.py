@@ -1,4 +1,4 @@
-"""A checkpoint is data from anywhere: nothing it says is run, nothing outside it is read, its parameters are numbers.
+"""A checkpoint may be from anywhere: nothing in it is run, nothing outside it is read, its parameters are numbers.
 
 ``torch.load(weights_only=True)`` keeps code out of the pickle, not out of the configuration, whose text fairseq
 evaluates (``eval``) and OmegaConf resolves (``${oc.env:SECRET}``).
@@ -22,7 +22,7 @@ from .errors import BadInput
 MAX_LENGTH = 10_000  # of a list that a literal may make by repetition; fairseq's longest are of some 20 layers
 
 EVALUATED = frozenset(
-    # of the plugin's own kind of models and criterions
+    # of fairseq's models, tasks, criterions and optimizers
     "adafactor_eps adam_betas adamax_betas lamb_betas adaptive_input_cutoff adaptive_softmax_cutoff character_filters "
     "conv_aggregator_layers conv_feature_layers decoder_attention decoder_layers downsample encoder_attention "
     "encoder_layers gated_attention left_pad_source left_pad_target override_encoder_layers pipeline_balance "
@@ -33,8 +33,8 @@ EVALUATED = frozenset(
     "conv_dec_config decoder_zero_init feature_encoder_spec model_overrides transformer_context transformer_dec_config "
     "transformer_enc_config transformer_sampling vggblock_enc_config".split()
 )
-"""The fields that fairseq evaluates: a checkpoint with code in one is refused as it is read, so that the file is named,
-and is not passed on by an export or an average to a fairseq without this plugin."""
+"""The fields that fairseq evaluates. `literal` keeps code in any from running. A checkpoint with code in one of these is
+refused as it is read: the file is named, and no export or average passes it on to a fairseq without this plugin."""
 
 
 def literal(text: str) -> Any:
@@ -54,7 +54,7 @@ def literal(text: str) -> Any:
     try:
         return _value(ast.parse(text.strip(), mode="eval").body)
     except (SyntaxError, ValueError, TypeError, OverflowError, RecursionError, MemoryError):
-        raise BadInput(f"expected a literal such as '[(512, 3)] * 20', found {_short(text)}") from None
+        raise BadInput(f"expected a literal, such as 8, None or [(512, 3)] * 20, found {_short(text)}") from None
 
 
 def _value(node: ast.expr) -> Any:
@@ -83,10 +83,11 @@ def evaluate_literals_only():
 # ---- what a checkpoint holds
 
 REFERENCE = re.compile(r"\$\{(?:\w+\.)+(\w+)\}")
-"""To another field of the same configuration, as fairseq's own configurations refer: ``${optimization.lr}``."""
+"""A reference to another field, as in fairseq's own configurations: ``${optimization.lr}``. It has to be the whole text:
+parts could be put together to something else."""
 INTERPOLATION = re.compile(r"\$\\*\{")  # hydra takes backslashes away
 LARGEST = 65504.0
-"""The largest parameter, which is the largest number in half precision; those of trained models are below 1000."""
+"""The largest parameter: the largest number in half precision. Those of trained models are far below."""
 
 
 def check_state(state: Any):

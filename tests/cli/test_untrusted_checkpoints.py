@@ -36,7 +36,8 @@ def training(kind, flag):
 def reading(name, kind, *flags):
     """A command that reads the checkpoint and trains nothing."""
     data = {"lm": lambda chain: chain.lm_data["de"]}.get(kind, lambda chain: chain.data)
-    return lambda chain, bad, folder: command(name, data(chain), *flags, "--path", bad[kind], "--cpu", "--batch-size", 1)
+    flags += ("--cpu", "--batch-size", 1, "--path")
+    return lambda chain, bad, folder: command(name, data(chain), *flags, bad[kind])
 
 
 def finetuning(chain, bad, folder):
@@ -89,14 +90,15 @@ def broken(chain, dual, folder, damage):
     """A copy of each kind of checkpoint after some damage, by kind.
 
     Args:
-        damage: changes the configurations of a checkpoint's models, a list of attributes, and its parameters.
+        damage: changes the configurations of a checkpoint's models, a list, and its parameters.
     """
     made = {}
     paths = {"warm": chain.warm["de-en"], "reverse": chain.warm["en-de"], "lm": chain.lm["de"], "pair": dual}
     for kind, path in paths.items():
         state = copy.deepcopy(torch.load(path, map_location="cpu"))
         cfg = state["cfg"]["model"]
-        damage([*cfg["pair"].values()] if kind == "pair" else [cfg if isinstance(cfg, dict) else vars(cfg)], state["model"])
+        cfg = cfg if isinstance(cfg, dict) else vars(cfg)
+        damage(list(cfg["pair"].values()) if kind == "pair" else [cfg], state["model"])
         made[kind] = str(folder / f"{kind}.pt")
         torch.save(state, made[kind])
     return made

@@ -294,7 +294,8 @@ class TestEncoderLayers:
         model = setup_task(cfg.task).build_model(cfg.model)
         own = set(model.state_dict())
         extra = {f"encoder.layers.0.{name}": torch.zeros(2) for name in compat.FAST_PATH_PARAMETERS}
-        others = {"encoder.layers.0.self_attn.in_proj_weight": torch.zeros(2), "layers.0.in_proj_weight": torch.zeros(2)}
+        names = ("encoder.layers.0.self_attn.in_proj_weight", "layers.0.in_proj_weight")
+        others = {name: torch.zeros(2) for name in names}
         for name, more, left in (("old", extra, own), ("other", others, own | set(others))):
             path = tiny.save_checkpoint(tmp_path / f"{name}.pt", cfg, model)
             state = torch.load(path)

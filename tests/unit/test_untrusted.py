@@ -27,8 +27,11 @@ SOURCES = Path(fairseq.__file__).parent
 
 @pytest.mark.parametrize(
     "text",
-    ["[(512, 3)] * 2", "2 * [1]", "[1] + [2] * 3", "(0.9, 0.98)", "8,12", " [8]", "None", "-1e-3", "{'name': 'a'}", "2 * 3 + 1"],
-)
+    [
+        "[(512, 3)] * 2", "2 * [1]", "[1] + [2] * 3", "(0.9, 0.98)", "8,12", " [8]", "None", "-1e-3", "{'name': 'a'}",
+        "2 * 3 + 1",
+    ],
+)  # fmt: skip
 def test_a_literal_has_the_value_that_python_gives_it(text):
     assert untrusted.literal(text) == eval(text)
 
@@ -97,7 +100,8 @@ SMALL = {
     "lightconv": tiny.ENCODER_DECODER + " --encoder-kernel-size-list [3] --decoder-kernel-size-list [3]",
     "lstm": tiny.FLAGS["lstm"],
     "fconv": tiny.FLAGS["fconv"],
-    "fconv_self_att": tiny.FLAGS["fconv"] + " --encoder-attention False --decoder-attention False --self-attention False",
+    "fconv_self_att": tiny.FLAGS["fconv"]
+    + " --encoder-attention False --decoder-attention False --self-attention False",
     "transformer_lm": tiny.FLAGS["transformer_lm"] + CHARACTERS,
     "lightconv_lm": tiny.FLAGS["transformer_lm"] + " --decoder-kernel-size-list [3]" + CHARACTERS,
     "lstm_lm": tiny.FLAGS["lstm_lm"] + " --criterion adaptive_loss --adaptive-softmax-cutoff 8,12",
@@ -192,7 +196,7 @@ def test_text_that_is_no_data_is_refused_with_its_field(what, where, data, tmp_p
     cfg = tiny.translation_config(data)
     path = tiny.save_checkpoint(tmp_path / "a.pt", cfg, setup_task(cfg.task).build_model(cfg.model))
     state = torch.load(path)
-    name = {"cfg": "cfg.model", "args": "args", "pair": "cfg.model.pair.de-en", "w2v_args": "cfg.model.w2v_args.model"}[where]
+    names = {"cfg": "cfg.model", "args": "args", "pair": "cfg.model.pair.de-en", "w2v_args": "cfg.model.w2v_args.model"}
     if where == "cfg":
         setattr(state["cfg"]["model"], field, value)
     elif where == "args":
@@ -205,7 +209,7 @@ def test_text_that_is_no_data_is_refused_with_its_field(what, where, data, tmp_p
     torch.save(state, path)
     with pytest.raises(BadInput) as caught:
         checkpoint_utils.load_checkpoint_to_cpu(path)
-    assert str(caught.value).startswith(f"{path}: {name}.{field}") and words in str(caught.value)
+    assert str(caught.value).startswith(f"{path}: {names[where]}.{field}") and words in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -238,7 +242,8 @@ def test_a_parameter_that_is_no_number_of_a_model_is_named(shown):
 
 def test_what_no_model_uses_may_be_of_any_value():
     nan = torch.tensor([float("nan")])
-    untrusted.check_parameters({"a._float_tensor": nan, "counts": torch.tensor([10**9]), "none": torch.zeros(0), "no": None})
+    counts = torch.tensor([10**9])
+    untrusted.check_parameters({"a._float_tensor": nan, "counts": counts, "none": torch.zeros(0), "no": None})
 
 
 @pytest.mark.timeout(20)
