@@ -33,8 +33,8 @@ EVALUATED = frozenset(
     "conv_dec_config decoder_zero_init feature_encoder_spec model_overrides transformer_context transformer_dec_config "
     "transformer_enc_config transformer_sampling vggblock_enc_config".split()
 )
-"""The fields that fairseq evaluates. `literal` keeps code in any from running. A checkpoint with code in one of these is
-refused as it is read: the file is named, and no export or average passes it on to a fairseq without this plugin."""
+"""The fields that fairseq evaluates. `literal` keeps code in any from running. A checkpoint with code in one of them is
+refused as it is read: the file is named, and no export or average passes it to a fairseq without this plugin."""
 
 
 def literal(text: str) -> Any:
@@ -83,7 +83,7 @@ def evaluate_literals_only():
 # ---- what a checkpoint holds
 
 REFERENCE = re.compile(r"\$\{(?:\w+\.)+(\w+)\}")
-"""A reference to another field, as in fairseq's own configurations: ``${optimization.lr}``. It has to be the whole text:
+"""A reference to another field, as in fairseq's own configurations: ``${optimization.lr}``. It has to be the whole:
 parts could be put together to something else."""
 INTERPOLATION = re.compile(r"\$\\*\{")  # hydra takes backslashes away
 LARGEST = 65504.0

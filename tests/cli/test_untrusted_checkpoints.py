@@ -1,7 +1,6 @@
 """A checkpoint that carries code or no numbers is harmless, and refused by its name, by every way that reads one."""
 
 import contextlib
-import copy
 import os
 
 import pytest
@@ -95,7 +94,7 @@ def broken(chain, dual, folder, damage):
     made = {}
     paths = {"warm": chain.warm["de-en"], "reverse": chain.warm["en-de"], "lm": chain.lm["de"], "pair": dual}
     for kind, path in paths.items():
-        state = copy.deepcopy(torch.load(path, map_location="cpu"))
+        state = torch.load(path, map_location="cpu")
         cfg = state["cfg"]["model"]
         cfg = cfg if isinstance(cfg, dict) else vars(cfg)
         damage(list(cfg["pair"].values()) if kind == "pair" else [cfg], state["model"])
