@@ -77,7 +77,15 @@ class DualTranslationModel(BaseFairseqModel):
                 "It is of a single model, not of a pair: start from it with --primal-checkpoint or --dual-checkpoint, "
                 "and give another --save-dir"
             )
+        self._order_as(state_dict)
         return super().load_state_dict(state_dict, strict=strict, model_cfg=model_cfg, args=args)
+
+    def _order_as(self, state_dict):
+        """Put the models in the checkpoint's order, which its optimizer state has: -s and -t may have been exchanged."""
+        stored = [name for name in state_dict if name.startswith("models.")]
+        order = dict.fromkeys(name.split(".")[1] for name in stored)
+        if order.keys() == self.models.keys():
+            self.models = nn.ModuleDict({direction: self.models[direction] for direction in order})
 
     def forward(self, inputs: Dict[str, List[Dict[str, Any]]]) -> Dict[str, List[Any]]:
         """Run any number of inputs through each direction, in one call.

@@ -1,5 +1,6 @@
 """A run that was interrupted ends as the uninterrupted one, bit for bit."""
 
+import importlib
 import os
 import random
 import shutil
@@ -7,6 +8,7 @@ import signal
 import time
 
 import pytest
+import torch
 from commands import differences, dsl_flags, load, processes, train, train_in_process
 
 # The batches are small, so that an epoch has 6 updates of 2 batches.
@@ -71,6 +73,32 @@ def test_resumes_without_its_warm_starts(chain, uninterrupted, tmp_path):
         flags[flags.index(name) + 1] = uninterrupted[0] / "checkpoint_3_16.pt"
     train(chain.data, *flags, *SCHEDULE, "--save-dir", tmp_path)
     assert differences(end_of(tmp_path), end_of(uninterrupted[0])) == []
+
+
+def test_each_model_resumes_its_own_state_where_languages_are_exchanged(chain, uninterrupted, tmp_path, monkeypatch):
+    """``-s en -t de`` resumes a de-en pair: the optimizer's state is in the checkpoint's order."""
+    trainers, module = [], importlib.import_module("fairseq_cli.train")
+    build = module.Trainer
+    monkeypatch.setattr(module, "Trainer", lambda *args, **keywords: trainers.append(build(*args, **keywords)) or trainers[-1])
+    shutil.copy(uninterrupted[0] / "checkpoint_1_4.pt", tmp_path / "checkpoint_last.pt")
+    flags = dsl_flags(chain)
+    for one, other in (("-s", "-t"), ("--primal-checkpoint", "--dual-checkpoint"), ("--source-lm", "--target-lm")):
+        i, j = flags.index(one) + 1, flags.index(other) + 1
+        flags[i], flags[j] = flags[j], flags[i]
+    stop_at_once = ("--stop-min-lr", 1)
+    train(chain.data, *flags, *SCHEDULE, *stop_at_once, "--save-dir", tmp_path)
+    (trainer,) = trainers
+    saved = load(uninterrupted[0] / "checkpoint_1_4.pt")
+    parameters = dict(trainer.get_model().named_parameters())
+    names = [name for name in saved["model"] if name in parameters]
+    stored = {name: saved["last_optimizer_state"]["state"][i]["exp_avg"] for i, name in enumerate(names)}
+    state = trainer.optimizer.optimizer.state
+    resumed = {name: state[p]["exp_avg"] for name, p in parameters.items()}
+    assert resumed.keys() == stored.keys()
+    assert not [name for name in resumed if not torch.equal(resumed[name], stored[name])]
+    assert trainer.get_model().direction == "en-de"
+    train(chain.data, *flags, *SCHEDULE, "--max-epoch", 2, "--save-dir", tmp_path)
+    assert [name for name in load(tmp_path / "checkpoint_last.pt")["model"] if name in parameters] == names
 
 
 def test_killed_at_random_moments(chain, uninterrupted, tmp_path):

@@ -55,6 +55,17 @@ class TestPair:
         made.model.set_num_updates(12)
         assert seen == [("de-en", 12), ("en-de", 12)] and made.model.num_updates == 12
 
+    def test_takes_the_order_of_a_checkpoint_which_its_optimizer_state_has(self, data):
+        """Where ``-s`` and ``-t`` are exchanged on resuming."""
+        saved = tasks.setup_task(tiny.pair_config(data).task).build_model(tiny.pair_config(data).model)
+        cfg = tiny.pair_config(data, source="en", target="de")
+        model = tasks.setup_task(cfg.task).build_model(cfg.model)
+        assert list(model.models) == ["en-de", "de-en"]
+        model.load_state_dict(saved.state_dict())
+        assert [name for name, _ in model.named_parameters()] == [name for name, _ in saved.named_parameters()]
+        assert_same_parameters(model, saved)
+        assert model.direction == "en-de"
+
     def test_has_no_parameter_in_common(self, data):
         model = tiny.pair(data).model
         first, second = ({id(p) for p in part.parameters()} for part in model.models.values())
