@@ -4,11 +4,17 @@ They are constants of the data: each sentence is scored before training, and no 
 """
 
 import argparse
+import contextlib
+import glob
 import hashlib
 import logging
+import math
 import os
+import re
+import time
+import zipfile
 from dataclasses import dataclass
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import Callable, Dict, List, Optional, Set, Tuple
 
 import numpy as np
 import torch
@@ -19,12 +25,15 @@ from fairseq.tasks.language_modeling import LanguageModelingTask
 
 from .checkpoints import Checkpoint, build_config
 from .errors import BadInput
-from .files import written_atomically
+from .files import remove_unfinished, written_atomically
 
 logger = logging.getLogger(__name__)
 
 MAX_TOKENS = 8192  # per batch of scoring: (tokens x vocabulary) floats are in memory at a time
 SWAP_CHECK_PAIRS = 200
+MAX_FILES, MAX_BYTES = 256, 1 << 30  # of scores of other data in the cache
+MAX_HEADER = 1024  # bytes, of an array in a file
+ENTRY = re.compile(r"[0-9a-f]{32}\.npz")
 CACHE_VERSION = 1
 
 
@@ -116,10 +125,12 @@ class ScoreCache:
     """Scores in a folder, one file for each (language model, dictionary, split), named and checked by their content.
 
     A file that is missing, cut, or of other content is as none. The folder may be read-only: then nothing is stored.
+    Of the scores of other data, those used last are kept, up to `MAX_FILES` and `MAX_BYTES`.
     """
 
     def __init__(self, folder: str):
         self.folder = folder
+        self._in_use: Set[str] = set()
 
     def key(self, side: Side, model_path: str, dictionary: Dictionary) -> str:
         digest = hashlib.sha256(f"{CACHE_VERSION} {len(side.sentences)} {dictionary.pad()} {dictionary.eos()}".encode())
@@ -135,10 +146,13 @@ class ScoreCache:
         path = self._path(key)
         if not os.path.exists(path):
             return None
+        self._in_use.add(path)
         try:
-            with np.load(path, allow_pickle=False) as file:  # a zip file: it checks its members' checksums
-                if str(file["key"]) == key and file["scores"].shape == (size,) and file["scores"].dtype == np.float64:
-                    return file["scores"]
+            scores = _read_scores(path, key, size)
+            if scores is not None:
+                with contextlib.suppress(OSError):  # read-only
+                    os.utime(path, ns=(time.time_ns(), os.stat(path).st_mtime_ns))
+                return scores
             problem = "is of other content"
         except Exception as error:  # numpy and zipfile raise many kinds for damaged files
             problem = f"cannot be read ({type(error).__name__}: {error})"
@@ -152,6 +166,39 @@ class ScoreCache:
                 np.savez(file, key=np.array(key), scores=scores)
         except OSError as error:
             logger.warning(f"--marginal-cache {self.folder}: cannot be written ({error}); the scores are not stored")
+            return
+        self._in_use.add(self._path(key))
+        with contextlib.suppress(OSError):  # another run removes the same
+            self._tidy()
+
+    def _tidy(self):
+        """Remove what killed runs left, and the scores that were not used for longest, but none of this run."""
+        remove_unfinished(os.path.join(glob.escape(self.folder), "*.npz.*"))
+        entries = [entry for entry in os.scandir(self.folder) if ENTRY.fullmatch(entry.name)]
+        entries.sort(key=lambda entry: (entry.path in self._in_use, entry.stat().st_atime), reverse=True)
+        total = 0
+        for count, entry in enumerate(entries, 1):
+            total += entry.stat().st_size
+            if entry.path not in self._in_use and (count > MAX_FILES or total > MAX_BYTES):
+                with contextlib.suppress(OSError):  # of another user, or a folder
+                    os.remove(entry.path)
+
+
+def _read_scores(path: str, key: str, size: int) -> Optional[np.ndarray]:
+    """The scores in a file if it is of this key; headers come first, as a small file may declare to be a huge one."""
+    key_type = np.array(key).dtype
+    with zipfile.ZipFile(path) as archive:
+        for name, shape, dtype in (("key", (), key_type), ("scores", (size,), np.dtype(np.float64))):
+            member = archive.getinfo(f"{name}.npy")
+            if member.file_size > MAX_HEADER + math.prod(shape) * dtype.itemsize:
+                return None
+            with archive.open(member) as file:
+                if np.lib.format.read_magic(file) != (1, 0):
+                    return None
+                if np.lib.format.read_array_header_1_0(file) != (shape, False, dtype):
+                    return None
+    with np.load(path, allow_pickle=False) as file:  # a zip file: it checks its members' checksums
+        return file["scores"] if str(file["key"]) == key else None
 
 
 def data_parallel_workers() -> Tuple[int, int]:

@@ -1,9 +1,11 @@
 """Language models as marginals: their scores, what they refuse, and the cache that keeps the scores."""
 
+import io
 import math
 import multiprocessing
 import os
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from fairseq_cli.eval_lm import eval_lm
 
 from fairseq_dsl import marginals
 from fairseq_dsl.errors import BadInput
+from fairseq_dsl.files import written_atomically
 from fairseq_dsl.marginals import LanguageModel, Marginals, ScoreCache, Side
 
 CPU = torch.device("cpu")
@@ -236,6 +239,68 @@ class TestCache:
             np.testing.assert_array_equal(cache.read(self.KEY, 3), self.SCORES)
         assert len(os.listdir(cache.folder)) == 1
 
+    @pytest.mark.parametrize("declares", ["the header", "the member"])
+    def test_a_small_file_of_a_huge_array_is_not_read(self, cache, caplog, monkeypatch, declares):
+        """A gigabyte would be made room for, or unpacked, before its shape is looked at."""
+        cache.write(self.KEY, self.SCORES)
+        huge = io.BytesIO()
+        shape = (1 << 27,) if declares == "the header" else (3,)
+        np.lib.format.write_array_header_1_0(huge, {"shape": shape, "fortran_order": False, "descr": "<f8"})
+        content = huge.getvalue() + self.SCORES.tobytes() + bytes(1 << 24 if declares == "the member" else 0)
+        with zipfile.ZipFile(self.file(cache), "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, part in (("key.npy", npy(np.array(self.KEY))), ("scores.npy", content)):
+                archive.writestr(name, part)
+        monkeypatch.setattr(np, "load", None)
+        assert cache.read(self.KEY, 3) is None
+        assert "is of other content" in caplog.text
+
+    def keys(self, count):
+        return [f"{i:064x}"[::-1] for i in range(1, count + 1)]
+
+    def stored(self, cache):
+        return {name[:2] for name in os.listdir(cache.folder)}
+
+    @pytest.mark.parametrize("limit", [{"MAX_FILES": 3}, {"MAX_BYTES": 2500}])
+    def test_scores_that_were_not_used_for_longest_are_removed(self, cache, monkeypatch, limit):
+        for i, key in enumerate(self.keys(6)):
+            cache.write(key, self.SCORES)
+            os.utime(cache._path(key), (1000 + i, 1000 + i))
+        size = os.path.getsize(cache._path(key))
+        assert 2500 / 4 < size < 2500 / 3
+        for name, value in limit.items():
+            monkeypatch.setattr(marginals, name, value)
+        monkeypatch.setattr(marginals.time, "time_ns", lambda: 2000 * 10**9)
+        assert ScoreCache(cache.folder).read(self.keys(2)[1], 3) is not None  # the second oldest is used again
+        times = os.stat(cache._path(self.keys(2)[1]))
+        assert (times.st_atime, times.st_mtime) == (2000, 1001)
+        ScoreCache(cache.folder).write("f" * 64, self.SCORES)
+        assert self.stored(cache) == {"ff", "20", "60"}
+
+    def test_nothing_that_this_run_uses_is_removed(self, cache, monkeypatch):
+        monkeypatch.setattr(marginals, "MAX_FILES", 2)
+        for key in self.keys(5):
+            cache.write(key, self.SCORES)
+        assert len(self.stored(cache)) == 5
+        later = ScoreCache(cache.folder)
+        for key in self.keys(3):
+            assert later.read(key, 3) is not None
+        later.write("f" * 64, self.SCORES)
+        assert self.stored(cache) == {"10", "20", "30", "ff"}
+
+    def test_what_killed_runs_left_is_removed_and_nothing_else(self, cache, monkeypatch):
+        cache.write(self.KEY, self.SCORES)
+        left = f"{'c' * 32}.npz.{'0' * 32}.tmp"
+        others = ["notes.txt", "mine.npz", f"{'d' * 32}.npz.bak", f"model.pt.{'0' * 32}.tmp"]
+        for name in (left, *others):
+            with open(os.path.join(cache.folder, name), "w"):
+                pass
+        monkeypatch.setattr(marginals, "MAX_FILES", 0)
+        with written_atomically(cache._path("e" * 64)):  # by another run, just now
+            ScoreCache(cache.folder).write("f" * 64, self.SCORES)
+            found = set(os.listdir(cache.folder))
+        assert left not in found and {f"{'f' * 32}.npz", *others} < found
+        assert any(name.startswith("e" * 32) for name in found)
+
     def test_a_folder_that_cannot_be_made_stores_nothing(self, tmp_path, caplog):
         (tmp_path / "file").write_text("")
         cache = ScoreCache(str(tmp_path / "file" / "cache"))  # where nobody can write, not even root
@@ -273,6 +338,12 @@ class TestCache:
             assert process.exitcode == 0
         assert wrong.value == 0
         assert len(os.listdir(cache.folder)) == 1
+
+
+def npy(array):
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
 
 
 class TestCacheKey:
