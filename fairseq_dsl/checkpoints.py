@@ -1,9 +1,10 @@
 """fairseq's checkpoints as plain data: reading them with checks, and writing ordinary ones."""
 
 import argparse
-import itertools
+import logging
 import os
 from enum import Enum
+from pathlib import Path
 from typing import Any, Dict, Iterable, Optional, Tuple
 
 import torch
@@ -13,6 +14,10 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from .errors import BadInput
 from .files import written_atomically
+from .vocabulary import NAME as DICTIONARIES
+from .vocabulary import carried_by, vocabulary_difference
+
+logger = logging.getLogger(__name__)
 
 
 def plain(value: Any) -> Any:
@@ -49,6 +54,9 @@ def without_files(model_cfg: Dict[str, Any]) -> Dict[str, Any]:
 class Checkpoint:
     """A checkpoint that a flag names: its task, its model's configuration, its parameters.
 
+    Attributes:
+        dictionaries: those that it carries, by language; none where it is an ordinary fairseq checkpoint.
+
     Raises `BadInput`, naming the flag and the file, where the file cannot be read.
     """
 
@@ -71,6 +79,10 @@ class Checkpoint:
         self.parameters: Dict[str, torch.Tensor] = state.get("model") or {}
         self.num_updates = (state.get("optimizer_history") or [{}])[-1].get("num_updates", 0)
         self.full_cfg = cfg
+        try:
+            self.dictionaries: Dict[str, Dictionary] = carried_by(state)
+        except BadInput as error:
+            raise BadInput(f"{self.name}: {error}") from error
         if not self.model_cfg or not self.parameters:
             raise BadInput(f"{self.name}: holds no fairseq model")
 
@@ -96,6 +108,7 @@ class Checkpoint:
         }
         source, target = languages_of(direction, self.pair)
         part.task = dict(self.task, _name="translation", source_lang=source, target_lang=target)
+        part.dictionaries = {key: self.dictionaries[key] for key in (source, target) if key in self.dictionaries}
         return part
 
     def check_vocabulary(self, dictionary: Dictionary, rows: str, language: str, file_name: str):
@@ -113,8 +126,14 @@ class Checkpoint:
                 f"{self.name}: was trained with a vocabulary of {matrix.size(0)} symbols, the {language} "
                 f"dictionary of the data folder has {len(dictionary)}; binarize with the same dictionary (--srcdict)"
             )
-        own = self.own_dictionary(file_name)
-        difference = own and vocabulary_difference(own, dictionary)
+        own = self.dictionaries.get(language) or self.own_dictionary(file_name)
+        if own is None:
+            logger.warning(
+                f"{self.name}: whether it was trained with the {language} dictionary of the data folder is not known: it "
+                f"carries none, and its own data folder ({self.task.get('data')}) was not found"
+            )
+            return
+        difference = vocabulary_difference(own, dictionary)
         if difference:
             raise BadInput(
                 f"{self.name}: was trained with another vocabulary: {difference} in the {language} dictionary of the "
@@ -122,17 +141,15 @@ class Checkpoint:
             )
 
     def own_dictionary(self, file_name: str) -> Optional[Dictionary]:
-        """The dictionary in the data folder that the model was trained on, where it still stands."""
+        """The dictionary that stands beside the checkpoint, or in the data folder that the model was trained on.
+
+        A relative folder is looked for below the working directory, and below the checkpoint's folder and its parents.
+        """
         folder = (self.task.get("data") or "").split(os.pathsep)[0]
-        path = os.path.join(folder, file_name)
-        return Dictionary.load(path) if folder and os.path.isfile(path) else None
-
-
-def vocabulary_difference(found: Dictionary, wanted: Dictionary) -> Optional[str]:
-    """The first symbol in which two dictionaries differ, in words; None where they are the same."""
-    symbols = itertools.zip_longest(found.symbols, wanted.symbols)
-    differences = (f"symbol {i} is {a!r} there and {b!r}" for i, (a, b) in enumerate(symbols) if a != b)
-    return next(differences, None)
+        here = Path(self.path).absolute().parent
+        candidates = [here, *(start / folder for start in (Path.cwd(), here, *here.parents) if folder)]
+        found = next((path / file_name for path in candidates if (path / file_name).is_file()), None)
+        return found and Dictionary.load(str(found))
 
 
 def languages_of(direction: str, directions: Iterable[str]) -> Tuple[str, str]:
@@ -181,6 +198,7 @@ def save_plain(checkpoint: Checkpoint, path: str):
         "args": None,
         "cfg": cfg,
         "model": checkpoint.parameters,
+        DICTIONARIES: {language: list(d.symbols) for language, d in checkpoint.dictionaries.items()},
         "criterion": None,
         "optimizer_history": [
             {

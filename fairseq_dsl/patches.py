@@ -3,11 +3,13 @@
 Each item says what goes wrong without it.
 """
 
+import functools
 import pickle
 import shutil
 
 from fairseq import checkpoint_utils
 from fairseq.file_io import PathManager
+from fairseq.models.ema.ema import EMA
 
 from .compat import drop_fast_path_parameters
 from .errors import BadInput
@@ -27,6 +29,18 @@ def copy_checkpoints_atomically():
         return True
 
     PathManager.copy = staticmethod(copy)
+
+
+def average_parameters_alone():
+    """``--store-ema`` averages all of a model's state, and fails on what is no parameter: tensors of integers."""
+    build = EMA.__init__
+
+    @functools.wraps(build)
+    def build_without_integers(self, model, config, device=None, skip_keys=None):
+        integers = {name for name, value in model.state_dict().items() if not value.is_floating_point()}
+        build(self, model, config, device, integers.union(skip_keys or ()))
+
+    EMA.__init__ = build_without_integers
 
 
 def check_checkpoints():
@@ -66,4 +80,5 @@ def _first_line(error):
 
 
 copy_checkpoints_atomically()
+average_parameters_alone()
 check_checkpoints()

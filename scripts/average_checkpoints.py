@@ -20,6 +20,8 @@ import torch  # noqa: E402
 from fairseq_dsl import compat  # noqa: E402, F401  (loads safely what fairseq's checkpoints hold)
 from fairseq_dsl.checkpoints import write_checkpoint  # noqa: E402
 from fairseq_dsl.errors import BadInput  # noqa: E402
+from fairseq_dsl.vocabulary import NAME as DICTIONARIES  # noqa: E402
+from fairseq_dsl.vocabulary import carried_by, vocabulary_difference  # noqa: E402
 from fairseq import checkpoint_utils  # noqa: E402
 from omegaconf import OmegaConf  # noqa: E402
 
@@ -70,14 +72,32 @@ def average_files(paths):
     """Returns the state of the last of `paths` with the average of all their parameters."""
     *others, last = paths
     state = checkpoint_utils.load_checkpoint_to_cpu(str(last))
-    models = (checkpoint_utils.load_checkpoint_to_cpu(str(path))["model"] for path in others)
-    state["model"] = average(chain(models, [state["model"]]))
+    models = (_of_the_same_dictionaries(path, last, carried_by(state)) for path in others)
+    # The dictionaries are the last one's: checkpoints of version 0.2 carry none.
+    state["model"].update(average(chain(models, [_parameters(state)])))
     state.pop("last_optimizer_state", None)
     if (
         state.get("cfg") is not None
     ):  # loaded as omegaconf's classes, which a safe torch.load refuses; stored without them
         state["cfg"] = OmegaConf.to_container(state["cfg"], resolve=True, enum_to_str=True)
     return state
+
+
+def _of_the_same_dictionaries(path, last, dictionaries):
+    """Returns the parameters in the checkpoint `path`, after comparing the dictionaries that it carries."""
+    state = checkpoint_utils.load_checkpoint_to_cpu(str(path))
+    for language, dictionary in carried_by(state).items():
+        difference = language in dictionaries and vocabulary_difference(dictionary, dictionaries[language])
+        if difference:
+            raise BadInput(
+                f"--inputs {path}: has another {language} dictionary than {last}: {difference} here; "
+                "expected checkpoints of one training run"
+            )
+    return _parameters(state)
+
+
+def _parameters(state):
+    return {name: value for name, value in state["model"].items() if not name.startswith(f"{DICTIONARIES}.")}
 
 
 def make_parser():

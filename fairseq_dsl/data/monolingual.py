@@ -7,9 +7,8 @@ import numpy as np
 from fairseq.data import Dictionary, data_utils
 from fairseq.data.language_pair_dataset import collate
 
-from ..checkpoints import vocabulary_difference
 from ..errors import BadInput
-
+from ..vocabulary import vocabulary_difference
 
 LANGUAGE_CHECK_SENTENCES = 1000
 

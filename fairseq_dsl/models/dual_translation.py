@@ -16,6 +16,7 @@ from fairseq.models import (
     register_model,
 )
 
+from .. import vocabulary
 from ..checkpoints import Checkpoint, plain
 from ..errors import BadInput
 
@@ -59,10 +60,14 @@ class DualTranslationModel(BaseFairseqModel):
     Args:
         models: a model for each direction.
         direction: the direction of the batches' top level; the one that is translated at inference.
+        dictionaries: those of the data folder, which a checkpoint that is loaded must be of.
     """
 
-    def __init__(self, models: Dict[str, FairseqEncoderDecoderModel], direction: str):
+    def __init__(
+        self, models: Dict[str, FairseqEncoderDecoderModel], direction: str, dictionaries: vocabulary.Dictionaries
+    ):
         super().__init__()
+        self.dictionaries = dictionaries  # first: compared before anything is loaded
         self.models = nn.ModuleDict(models)
         self.direction = direction
         self.num_updates = 0

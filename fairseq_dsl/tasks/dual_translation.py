@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from fairseq import utils
 from fairseq.criterions import CRITERION_REGISTRY
-from fairseq.data import data_utils
+from fairseq.data import Dictionary, data_utils
 from fairseq.logging import progress_bar
 from fairseq.tasks import register_task
 from fairseq.tasks.online_backtranslation import PiecewiseLinearFn
@@ -30,6 +30,7 @@ from ..models import DualTranslationModel
 from ..models.dual_translation import NAME as DUAL_TRANSLATION
 from ..models.dual_translation import Architecture, architectures, check_architecture
 from ..objectives import score_targets
+from ..vocabulary import Dictionaries, vocabulary_difference
 
 logger = logging.getLogger(__name__)
 
@@ -111,6 +112,7 @@ class DualTranslationTask(TranslationTask):
             self.direction: (cfg.source_lang, cfg.target_lang),
             self.reverse: (cfg.target_lang, cfg.source_lang),
         }
+        self.dictionaries = {cfg.source_lang: src_dict, cfg.target_lang: tgt_dict}
         self.mono_weight = mono_weight_schedule(cfg.mono_weight)
         self.model_max_positions = None
         self._unnamed_warm_starts: List[str] = []
@@ -180,7 +182,7 @@ class DualTranslationTask(TranslationTask):
                     cfg.pair = pair
             else:
                 cfg.pair = pair
-        model = DualTranslationModel(models, self.direction)
+        model = DualTranslationModel(models, self.direction, Dictionaries(self.dictionaries, first_folder(self.cfg)))
         self.model_max_positions = model.max_positions()
         return model
 
@@ -261,12 +263,11 @@ class DualTranslationTask(TranslationTask):
                 raise BadInput(f"{flag} is missing: the duality gap takes both language models, {other} alone is given")
         # The flags are of the languages of training: -s en -t de may validate a de-en pair.
         languages = languages_of(self.primal, self.directions)
-        dictionaries = {self.cfg.source_lang: self.src_dict, self.cfg.target_lang: self.tgt_dict}
         cuda = torch.cuda.is_available() and not self.cfg.cpu
         return Marginals(
             paths=dict(zip(languages, given.values())),
             flags=dict(zip(languages, given)),
-            dictionaries=dictionaries,
+            dictionaries=self.dictionaries,
             cache=ScoreCache(self.cfg.marginal_cache or os.path.join(first_folder(self.cfg), "marginal-cache")),
             device=torch.device("cuda") if cuda else torch.device("cpu"),
             progress=self._progress,
@@ -343,7 +344,6 @@ class DualTranslationTask(TranslationTask):
         if self._monolingual is None:
             self._monolingual = {}
             flags = dict(zip(("--source-mono", "--target-mono"), self.languages[self.primal]))
-            dictionaries = {self.cfg.source_lang: self.src_dict, self.cfg.target_lang: self.tgt_dict}
             sides = {self.cfg.source_lang: pairs.src, self.cfg.target_lang: pairs.tgt}
             shards = []
             if len(utils.split_paths(self.cfg.data)) > 1:
@@ -352,7 +352,7 @@ class DualTranslationTask(TranslationTask):
                 language = flags[flag]
                 limit, seed = self.longest(language), self.cfg.seed
                 data = MonolingualData(
-                    folder, flag, language, dictionaries[language], limit, self.cfg.mono_ratio, seed, shards
+                    folder, flag, language, self.dictionaries[language], limit, self.cfg.mono_ratio, seed, shards
                 )
                 for what, count in data.left_out.items():
                     if count:
@@ -542,5 +542,18 @@ def check_data_folders(cfg):
                 f"{flag} {language}: {first_folder(cfg)} has no dict.{language}.txt; "
                 f"its languages are {', '.join(there) or 'none'}"
             )
+        refuse_other_dictionaries(utils.split_paths(cfg.data), f"dict.{language}.txt")
     if cfg.source_lang == cfg.target_lang:
         raise BadInput(f"--source-lang and --target-lang are both {cfg.source_lang}: two languages are wanted")
+
+
+def refuse_other_dictionaries(folders: List[str], file_name: str):
+    """Shards are read with the dictionaries of the first folder: those of the others, where they stand, are the same."""
+    first, *others = [os.path.join(folder, file_name) for folder in folders]
+    for other in filter(os.path.isfile, others):
+        difference = vocabulary_difference(Dictionary.load(first), Dictionary.load(other))
+        if difference:
+            raise BadInput(
+                f"{first} and {other}: are not the same: {difference} here; binarize all shards with the same dictionary "
+                "(--srcdict, --tgtdict)"
+            )

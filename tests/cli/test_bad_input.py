@@ -19,6 +19,7 @@ from commands import (
     TRANSFORMER_LM,
     binarize,
     binarize_for_lm,
+    command,
     dsl_flags,
     edited,
     generate,
@@ -35,6 +36,7 @@ from commands import (
 
 from fairseq_dsl.compat import SAFE_LOADING
 from fairseq_dsl.errors import BadInput
+from fairseq_dsl.models import DualTranslationModel
 
 
 class RunsCode:
@@ -83,6 +85,7 @@ def bad(chain, separate, tmp_path_factory):
         )
         pairs = binarize(chain.text, folder / f"bin.{name}", "--srcdict", dictionary)
         made[f"warm {name}"] = train_translation(pairs, "de-en", folder / f"warm.{name}", *once)
+        made[f"data {name}"] = pairs
     # other languages
     made["data fr"] = folder / "bin.fr"
     shutil.copytree(chain.data, made["data fr"])
@@ -527,6 +530,32 @@ def test_generation_is_refused_before_it_writes(chain, bad, dual, capsys, case):
         generate(data, direction, path, *flags)
     check(str(caught.value), patterns)
     assert "H-" not in capsys.readouterr().out
+
+
+OTHER_DICTIONARY = [r"bin\.order/dict\.(de|en)\.txt", "another (de|en) dictionary", r"symbol 4 is '\w+' there and '\w+' here"]
+
+
+@pytest.mark.parametrize("command_name", ["generate", "validate", "interactive", "from_pretrained"])
+def test_another_dictionary_is_refused(bad, dual, command_name):
+    """Of the same size, as folders made anew have: garbage, and no error, otherwise."""
+    data, flags = bad["data order"], ["--task", "dual_translation", "--path", dual, "--cpu"]
+    with pytest.raises(BadInput) as caught:
+        if command_name == "from_pretrained":
+            DualTranslationModel.from_pretrained(str(dual.parent), dual.name, str(data))
+        elif command_name == "validate":
+            command(command_name, data, *flags, "--batch-size", 8)
+        else:
+            command(command_name, data, *flags, "-s", "en", "-t", "de")
+    check(str(caught.value), OTHER_DICTIONARY)
+
+
+@pytest.mark.parametrize("flag", ["--finetune-from-model", "--restore-file"])
+def test_training_goes_on_with_the_same_dictionary_alone(chain, bad, dual, tmp_path, flag):
+    given = [*TASK, *TRANSFORMER, "--dsl-lambda", 0, flag, dual, "--max-update", 7, "--save-dir", tmp_path]
+    with pytest.raises(Exception, match="checkpoint_last.pt") as caught:  # fairseq's own exception names the file
+        train(bad["data order"], *given)
+    check(str(caught.value.__context__), OTHER_DICTIONARY)
+    train(chain.data, *given)
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,8 @@ import report  # noqa: E402
 import step  # noqa: E402
 import trainlog  # noqa: E402
 
+from fairseq_dsl.vocabulary import carried_by, dictionary_of, encode  # noqa: E402
+
 
 @pytest.mark.parametrize(
     "name", ["average_checkpoints", "evaluate", "parallel", "progress", "report", "step", "trainlog"]
@@ -108,6 +110,34 @@ class TestAverage:
         assert averaged["cfg"]["task"]["number"] == 2
         assert averaged["optimizer_history"][-1]["num_updates"] == 2
         assert "last_optimizer_state" not in averaged
+
+    @pytest.mark.parametrize("exported", [False, True])
+    def test_compares_the_dictionaries_that_checkpoints_carry(self, tmp_path, exported):
+        symbols = ["<s>", "<pad>", "</s>", "<unk>", "a", "b"]
+
+        def write(name, value, words):
+            state = {"args": None, "cfg": {"model": {"_name": "m"}}, "model": {"models.w": torch.tensor([value])}}
+            state["optimizer_history"] = [{"optimizer_name": "o", "lr_scheduler_state": {}, "num_updates": 1}]
+            state["extra_state"] = {"train_iterator": {"epoch": 1}, "val_loss": None}
+            if words and exported:
+                state["dictionaries"] = {"de": words}
+            elif words:
+                state["model"]["dictionaries.de"] = encode(dictionary_of(words))
+            torch.save(state, tmp_path / name)
+            return str(tmp_path / name)
+
+        def average(*paths):
+            average_checkpoints.main(["--inputs", *paths, "--output", str(tmp_path / "out.pt")])
+            return torch.load(tmp_path / "out.pt")
+
+        first, last, old = write("first", 1.0, symbols), write("last", 2.0, symbols), write("old", 4.0, None)
+        for paths, wanted in (((first, last), 1.5), ((old, last), 3.0)):  # version 0.2 wrote none
+            averaged = average(*paths)
+            assert averaged["model"]["models.w"].item() == wanted
+            assert carried_by(averaged)["de"].symbols == symbols
+        other = write("other", 1.0, [*symbols[:4], "b", "a"])
+        with pytest.raises(ValueError, match="other: has another de dictionary than .*last: symbol 4 is 'b' there and 'a'"):
+            average(other, last)
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
