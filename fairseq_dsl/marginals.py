@@ -5,6 +5,7 @@ They are constants of the data: each sentence is scored before training, and no 
 
 import argparse
 import contextlib
+import filecmp
 import glob
 import hashlib
 import logging
@@ -26,15 +27,16 @@ from fairseq.tasks.language_modeling import LanguageModelingTask
 from .checkpoints import Checkpoint, build_config
 from .errors import BadInput
 from .files import remove_unfinished, written_atomically
+from .swaps import CHECKED_SENTENCES, Likelihood, refuse_other_dictionary, refuse_same_parameters, refuse_swapped
 
 logger = logging.getLogger(__name__)
 
+KIND = "language model"
 MAX_TOKENS = 8192  # per batch of scoring: (tokens x vocabulary) floats are in memory at a time
-SWAP_CHECK_PAIRS = 200
 MAX_FILES, MAX_BYTES = 256, 1 << 30  # of scores of other data in the cache
 MAX_HEADER = 1024  # bytes, of an array in a file
 ENTRY = re.compile(r"[0-9a-f]{32}\.npz")
-CACHE_VERSION = 1
+CACHE_VERSION = 2  # 1: not refused where the language model was of another dictionary
 
 
 @dataclass
@@ -61,7 +63,6 @@ class LanguageModel:
         checkpoint = Checkpoint(path, flag)
         self.name = checkpoint.name
         self.dictionary = dictionary
-        self.has_own_dictionary = checkpoint.own_dictionary("dict.txt") is not None
         self._check(checkpoint, language)
         task = LanguageModelingTask(argparse.Namespace(**checkpoint.task), dictionary)
         try:
@@ -101,9 +102,21 @@ class LanguageModel:
             )
         checkpoint.check_vocabulary(self.dictionary, "decoder.embed_tokens.weight", language, "dict.txt")
 
-    @torch.no_grad()
     def score(self, sentences: List[torch.Tensor]) -> np.ndarray:
         """log P of each sentence, in nats, float64; the sentences end in the end-of-sentence symbol."""
+        lprobs, target, _ = self._log_probs(sentences)
+        gold = lprobs.gather(-1, target.unsqueeze(-1)).squeeze(-1)
+        scores = gold.masked_fill(target.eq(self.dictionary.pad()), 0).double().sum(-1).cpu().numpy()
+        if not np.isfinite(scores).all():
+            raise BadInput(f"{self.name}: gives a sentence log P = {scores[~np.isfinite(scores)][0]}; train it again")
+        return scores
+
+    def likelihood(self, sentences: List[torch.Tensor]) -> Likelihood:
+        return Likelihood.of(*self._log_probs(sentences), self.dictionary)
+
+    @torch.no_grad()
+    def _log_probs(self, sentences: List[torch.Tensor]) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Log-probabilities ``(sentences, length, vocabulary)``; and ``(sentences, length)`` of targets and of input."""
         pad, eos = self.dictionary.pad(), self.dictionary.eos()
         target = data_utils.collate_tokens(sentences, pad)
         # As in training with --sample-break-mode eos: the symbol before the first word is the end of a sentence.
@@ -111,14 +124,9 @@ class LanguageModel:
         sample = {"net_input": {"src_tokens": previous}, "target": target}
         if self.device.type == "cuda":
             sample = utils.move_to_cuda(sample, self.device)
-        target = sample["target"]
         output = self.model(**sample["net_input"])
         lprobs = self.model.get_normalized_probs(output, log_probs=True, sample=sample)
-        gold = lprobs.gather(-1, target.unsqueeze(-1)).squeeze(-1)
-        scores = gold.masked_fill(target.eq(pad), 0).double().sum(-1).cpu().numpy()
-        if not np.isfinite(scores).all():
-            raise BadInput(f"{self.name}: gives a sentence log P = {scores[~np.isfinite(scores)][0]}; train it again")
-        return scores
+        return lprobs, sample["target"], sample["net_input"]["src_tokens"]
 
 
 class ScoreCache:
@@ -247,6 +255,12 @@ class Marginals:
         for language, path in paths.items():
             if not os.path.isfile(path):
                 raise BadInput(f"{flags[language]} {path}: no such file; a language model's checkpoint is wanted")
+        if filecmp.cmp(*paths.values(), shallow=False):
+            first, second = (f"{flags[language]} {path}" for language, path in paths.items())
+            raise BadInput(
+                f"{first} and {second}: are the same file, or its copy; expected the language model of "
+                f"{' and that of '.join(paths)}"
+            )
 
     def release(self):
         """Let the language models go: what they said is kept."""
@@ -262,7 +276,7 @@ class Marginals:
         missing = [name for name in sides if scores[name] is None]
         if missing:
             models = {side.language: self.model(side.language) for side in sides.values()}
-            self._refuse_swapped(models[source.language], models[target.language], source, target)
+            self._refuse_wrong_models(models, [source, target])
             for name in missing:
                 side = sides[name]
                 scores[name] = self._compute(models[side.language], side)
@@ -326,28 +340,21 @@ class Marginals:
                 "with --max-source-positions and --max-target-positions"
             )
 
-    def _refuse_swapped(self, source_model: LanguageModel, target_model: LanguageModel, source: Side, target: Side):
-        """A joined dictionary hides language models given in the wrong order: see what each says of both languages."""
-        if source_model.dictionary.symbols != target_model.dictionary.symbols:
-            if source_model.has_own_dictionary and target_model.has_own_dictionary:
-                return
-        if len(source_model.dictionary) != len(target_model.dictionary):
-            return
-        limit = min(source_model.max_positions, target_model.max_positions)
-        pairs = [i for i in source.wanted if source.sizes[i] <= limit and target.sizes[i] <= limit]
-        pairs = pairs[:SWAP_CHECK_PAIRS]
-        if not pairs:
-            return
+    def _refuse_wrong_models(self, models: Dict[str, LanguageModel], sides: List[Side]):
+        """Refuse one model twice, models of each other's language, and models of other dictionaries."""
+        models = [models[side.language] for side in sides]
+        names, languages = [model.name for model in models], [side.language for side in sides]
+        refuse_same_parameters(names, KIND, languages, *(model.model.state_dict() for model in models))
+        limit = min(model.max_positions for model in models)
+        pairs = [i for i in sides[0].wanted if all(side.sizes[i] <= limit for side in sides)][:CHECKED_SENTENCES]
+        batches = [pairs[k : k + 20] for k in range(0, len(pairs), 20)]
 
-        def total(model, side):
-            batches = (pairs[k : k + 20] for k in range(0, len(pairs), 20))
-            return sum(model.score([side.sentences[i] for i in batch]).sum() for batch in batches)
+        def likelihood(model, side):
+            return sum((model.likelihood([side.sentences[i] for i in batch]) for batch in batches), Likelihood())
 
-        given = total(source_model, source) + total(target_model, target)
-        swapped = total(source_model, target) + total(target_model, source)
-        if swapped > given:
-            raise BadInput(
-                f"{source_model.name} and {target_model.name} look swapped: over {len(pairs)} pairs, log P is "
-                f"{given:.0f} nats as given and {swapped:.0f} the other way round; --source-lm is the language model "
-                f"of {source.language}, --target-lm that of {target.language}"
-            )
+        own = [likelihood(*pair) for pair in zip(models, sides)]
+        if len({len(model.dictionary) for model in models}) == 1:  # else each takes one language alone
+            other = [likelihood(*pair) for pair in zip(models, reversed(sides))]
+            refuse_swapped(names, KIND, languages, [[own[0], other[0]], [other[1], own[1]]])
+        for model, language, found in zip(models, languages, own):
+            refuse_other_dictionary(model.name, language, found, model.dictionary)

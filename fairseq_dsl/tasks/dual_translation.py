@@ -25,11 +25,11 @@ from ..criterions import PAIR_CRITERIONS
 from ..data import DualDataset, MonolingualData, files_of_side
 from ..errors import BadInput, advice_on_memory
 from ..gradients import clip_and_log_gradients
-from ..marginals import SWAP_CHECK_PAIRS, Marginals, ScoreCache, Side, data_parallel_workers
+from ..marginals import Marginals, ScoreCache, Side, data_parallel_workers
 from ..models import DualTranslationModel
 from ..models.dual_translation import NAME as DUAL_TRANSLATION
 from ..models.dual_translation import Architecture, architectures, check_architecture
-from ..objectives import score_targets
+from ..swaps import TranslationModels
 from ..vocabulary import Dictionaries, vocabulary_difference
 
 logger = logging.getLogger(__name__)
@@ -115,7 +115,8 @@ class DualTranslationTask(TranslationTask):
         self.dictionaries = {cfg.source_lang: src_dict, cfg.target_lang: tgt_dict}
         self.mono_weight = mono_weight_schedule(cfg.mono_weight)
         self.model_max_positions = None
-        self._unnamed_warm_starts: List[str] = []
+        self._warm_starts: Optional[TranslationModels] = None
+        self._proposals: Optional[Tuple[TranslationModels, Dict[str, torch.nn.Module]]] = None
         self.criterion = None
         self.marginals: Optional[Marginals] = None
         self._monolingual: Optional[Dict[str, MonolingualData]] = None  # by language
@@ -175,6 +176,7 @@ class DualTranslationTask(TranslationTask):
             )
         else:
             found = architectures(cfg, {key: task.cfg for key, task in self.directions.items()})
+            self._warm_starts = self._read_from({key: part.warm_start for key, part in found.items()})
             models = {direction: self._build_direction(direction, found[direction]) for direction in found}
             pair = {direction: architecture.cfg for direction, architecture in found.items()}
             if isinstance(cfg, DictConfig):
@@ -186,12 +188,13 @@ class DualTranslationTask(TranslationTask):
         self.model_max_positions = model.max_positions()
         return model
 
+    def _read_from(self, starts: Dict[str, Optional[Checkpoint]]) -> TranslationModels:
+        return TranslationModels(starts, self.languages, self.dictionaries)
+
     def _build_direction(self, direction, architecture):
         task, start = self.directions[direction], architecture.warm_start
         if start is not None:
             source, target = languages_of(direction, self.directions)
-            if not (start.task.get("source_lang") and start.task.get("target_lang")):
-                self._unnamed_warm_starts.append(start.name)
             for rows, dictionary, language in (
                 ("encoder.embed_tokens.weight", task.source_dictionary, source),
                 ("decoder.embed_tokens.weight", task.target_dictionary, target),
@@ -234,7 +237,7 @@ class DualTranslationTask(TranslationTask):
         paths = path.split(os.pathsep)
         if len(paths) > 2:
             raise BadInput(f"--proposal-checkpoint {path}: one dual checkpoint is wanted, or two plain ones, PRIMAL:DUAL")
-        models = {}
+        models, starts = {}, {}
         for direction, reverse, file in ((self.primal, self.dual, paths[0]), (self.dual, self.primal, paths[-1])):
             if models and len(paths) == 1 and not Checkpoint(path, "--proposal-checkpoint").pair:
                 raise BadInput(
@@ -242,6 +245,7 @@ class DualTranslationTask(TranslationTask):
                     "PRIMAL:DUAL, or a dual checkpoint"
                 )
             architecture = Architecture.from_checkpoint(file, "proposal", direction, reverse)
+            starts[direction] = architecture.warm_start
             models[direction] = self._build_direction(direction, architecture).eval().requires_grad_(False)
             limits = dict(zip(self.languages[direction], models[direction].max_positions()))
             for language, limit in limits.items():
@@ -251,6 +255,7 @@ class DualTranslationTask(TranslationTask):
                         f"pair's models {self.longest(language)}; filter with --max-source-positions and "
                         "--max-target-positions"
                     )
+        self._proposals = (self._read_from(starts), models)
         return models
 
     def _build_marginals(self) -> Optional[Marginals]:
@@ -419,10 +424,14 @@ class DualTranslationTask(TranslationTask):
         super().begin_epoch(epoch, model)
         if self.marginals is not None and not self.criterion.keeps_language_models:
             self.marginals.release()
+        if self._proposals is not None:
+            read, proposals = self._proposals
+            read.check(proposals, self._batches_by_direction)
+            self._proposals = None
         if model.num_updates == 0:
             model.eval()
-            if self._unnamed_warm_starts:
-                self._refuse_swapped_warm_starts(model)
+            if self._warm_starts is not None:
+                self._warm_starts.check(model.models, self._batches_by_direction)
             if self.marginals is not None and data_parallel_workers()[1] == 0:
                 self.criterion.report_gap(model, self._some_batches(GAP_REPORT_PAIRS, model))
 
@@ -431,32 +440,9 @@ class DualTranslationTask(TranslationTask):
         for batch in self.dataset(self.cfg.train_subset).random_batches(pairs, self._limits()):
             yield utils.move_to_cuda(batch) if next(model.parameters()).is_cuda else batch
 
-    @torch.no_grad()
-    def _refuse_swapped_warm_starts(self, model):
-        """Warm starts that do not name their languages: see how likely each finds the pairs of either direction."""
-        if len(self.src_dict) != len(self.tgt_dict):
-            return  # then each fits one direction alone
-        given = swapped = 0.0
-        for sample in self._some_batches(SWAP_CHECK_PAIRS, model):
-            for key, other, batch in (
-                (self.direction, self.reverse, sample),
-                (self.reverse, self.direction, sample["dual"]),
-            ):
-                right, wrong = (
-                    self._log_prob(model.models[name], model({name: [batch["net_input"]]})[name][0], batch)
-                    for name in (key, other)
-                )
-                given, swapped = given + right, swapped + wrong
-        if swapped > given:
-            raise BadInput(
-                f"{' and '.join(self._unnamed_warm_starts)}: the warm starts look swapped: log P of the translations is "
-                f"{given:.0f} nats as given and {swapped:.0f} the other way round; --primal-checkpoint translates "
-                f"{self.direction}, --dual-checkpoint {self.reverse}"
-            )
-
-    def _log_prob(self, model, output, batch) -> float:
-        lprobs = model.get_normalized_probs(output, log_probs=True, sample=batch)
-        return score_targets(lprobs, batch["target"], self.tgt_dict.pad()).log_prob.double().sum().item()
+    def _batches_by_direction(self, pairs: int, models: Dict[str, torch.nn.Module]):
+        for batch in self._some_batches(pairs, models[self.direction]):
+            yield {self.direction: batch, self.reverse: batch["dual"]}
 
     def _limits(self):
         """The longest (source, target) that is trained on."""

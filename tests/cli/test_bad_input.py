@@ -103,6 +103,9 @@ def bad(chain, separate, tmp_path_factory):
         )
         name = f"moved separate {language}"
         made[name] = edited(separate.lm[language], folder / f"{name}.pt", task__data="/nowhere")
+    for direction in ("de-en", "en-de"):  # warm starts that do not tell their direction, nor their dictionary
+        untold = dict(task__source_lang=None, task__target_lang=None, task__data="/nowhere")
+        made[f"untold {direction}"] = edited(chain.warm[direction], folder / f"untold.{direction}.pt", **untold)
     # monolingual text, and where samples are to be saved
     made["mono order"], made["mono fewer"] = folder / "bin-lm.order", folder / "bin-lm.fewer"
     for name, lines in {"mono empty": [], "mono blank": [""] * 3, "mono long": ["w0 " * 100] * 2}.items():
@@ -120,6 +123,8 @@ def bad(chain, separate, tmp_path_factory):
     made["warm en-de"], made["warm de-en"], made["a lm"] = chain.warm["en-de"], chain.warm["de-en"], chain.lm["de"]
     made["mono de"], made["mono en"] = chain.lm_data["de"], chain.lm_data["en"]
     made["swapped"] = f"{chain.warm['en-de']}:{chain.warm['de-en']}"
+    made["swapped untold"] = f"{made['untold en-de']}:{made['untold de-en']}"
+    made["same untold"] = f"{made['untold de-en']}:{made['untold de-en']}"
     made["three"] = f"{chain.warm['de-en']}:{chain.warm['en-de']}:{chain.warm['de-en']}"
     return made
 
@@ -254,6 +259,19 @@ CASES = {
             dsl_flags(chain), primal_checkpoint=chain.warm["en-de"], dual_checkpoint=chain.warm["de-en"]
         ),
         ["--primal-checkpoint", "translates en-de", "primal model translates de-en", "swapped"],
+    ),
+    "swapped warm starts that do not tell their direction": (
+        whole(primal_checkpoint="untold en-de", dual_checkpoint="untold de-en"),
+        ["--primal-checkpoint", "--dual-checkpoint", "look swapped", "translation model of de-en, then that of en-de"],
+    ),
+    # one for two
+    "one language model for both languages": (
+        lambda chain, bad: replaced(dsl_flags(chain), target_lm=chain.lm["de"]),
+        ["--source-lm", "--target-lm", "the same", "language model of de and that of en"],
+    ),
+    "one warm start for both directions": (
+        whole(primal_checkpoint="untold de-en", dual_checkpoint="untold de-en"),
+        ["--primal-checkpoint", "--dual-checkpoint", "the same", "translation model of de-en and that of en-de"],
     ),
     "a warm start of another language pair": (
         whole(primal_checkpoint="warm fr"), ["--primal-checkpoint", "translates de-fr", "translates de-en"],
@@ -394,6 +412,8 @@ CASES = {
             (back_translation, "warm fr", ["translates de-fr", "translates de-en"]),
             (back_translation, "warm de-en", ["translates de-en", "translates en-de"]),
             (marginal, "swapped", ["translates en-de", "translates de-en", "swapped"]),
+            (marginal, "swapped untold", ["look swapped", "translation model of de-en, then that of en-de"]),
+            (marginal, "same untold", ["the same", "translation model of de-en and that of en-de"]),
             (back_translation, "three", ["PRIMAL:DUAL"]),
             (marginal, "warm order", [r"symbol 4 is '\w+' there and '\w+'", "--srcdict"]),
             (back_translation, "warm fewer", ["vocabulary of 23 symbols", "has 24", "--srcdict"]),

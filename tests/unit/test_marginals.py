@@ -441,7 +441,7 @@ class TestMarginals:
 
     def test_a_changed_language_model_scores_again(self, corpus):
         first = corpus.scores()
-        expects = tiny.WORDS["de"][:3]
+        expects = tiny.WORDS["de"][:9]
         tiny.language_model(corpus.folder / "de", corpus.symbols, "lstm_lm", seed=7, expects=expects, flags=["--dropout", "0"])
         second = corpus.scores()
         assert np.abs(first["source"] - second["source"]).min() > 1e-3
@@ -504,6 +504,38 @@ class TestMarginals:
         swapped = {"de": corpus.paths["en"], "en": corpus.paths["de"]}
         with pytest.raises(BadInput, match="look swapped"):
             corpus.scores(paths=swapped, dictionaries=dictionaries)
+
+    def test_one_model_for_both_languages_is_refused(self, corpus):
+        own = corpus.folder / "de" / "lm.pt"
+        copy = shutil.copy(own, corpus.folder / "copy.pt")
+        state = torch.load(copy)
+        torch.save({**state, "extra_state": {"later": True}}, corpus.folder / "later.pt")  # as checkpoint_last.pt
+        for path in (own, copy, corpus.folder / "later.pt"):
+            message = f"--source-lm .*de/lm.pt and --target-lm {path}: are the same"
+            with pytest.raises(BadInput, match=message):
+                made = corpus.marginals(paths={"de": corpus.paths["de"], "en": str(path)})
+                assert path.name == "later.pt"  # the others are told before anything is loaded
+                made.scores(corpus.side("de"), corpus.side("en"))
+
+    def test_two_models_of_one_language_are_refused(self, corpus):
+        flags = ["--dropout", "0"]
+        tiny.language_model(corpus.folder / "en", corpus.symbols, "lstm_lm", seed=5, expects=tiny.WORDS["de"], flags=flags)
+        with pytest.raises(BadInput, match="--target-lm .*en/lm.pt: looks like a language model of de"):
+            corpus.scores()
+
+    @pytest.mark.parametrize("own", ["gone", "made anew in place"])
+    def test_a_model_of_another_dictionary_is_refused_by_likelihood(self, corpus, own):
+        """Of which no file tells: its own data folder is gone, or the dictionary there is made anew too."""
+        other = tiny.dictionary([])
+        for word in [*tiny.WORDS["de"], *tiny.WORDS["en"]]:  # which of the words are German is another matter now
+            other.add_symbol(word)
+        for language in ("de", "en"):
+            path = corpus.folder / language / "dict.txt"
+            path.unlink() if own == "gone" else other.save(str(path))
+        self.symbols = other
+        with pytest.raises(BadInput, match="--source-lm .*de/lm.pt.*(another dictionary|swapped|a model of)"):
+            corpus.scores(dictionaries={"de": other, "en": other})
+        assert not os.path.exists(corpus.folder / "cache")
 
     @pytest.mark.parametrize("language, flag", [("de", "--source-lm"), ("en", "--target-lm")])
     def test_a_missing_file_is_refused_at_once_by_its_flag(self, corpus, language, flag):
