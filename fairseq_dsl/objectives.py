@@ -160,18 +160,19 @@ def sampled_log_prob(lprobs: Tensor, target: Tensor, pad: int, eos: int, cut: Te
 
     Args:
         lprobs: ``(rows, length, vocabulary)``, the model's normalized log-probabilities, at the sampler's temperature.
-        target: ``(rows, length)``, the sampled symbols, padded at the end with `pad`.
+        target: ``(rows, length)``, the sampled symbols, padded with `pad` on either side.
         cut: ``(rows,)``, bool: which sentences were ended by the limit on lengths.
 
     >>> lprobs = torch.tensor([[[0.5, 0.25, 0.25], [0.5, 0.25, 0.25]]]).log()  # of </s>, <pad> and one word
     >>> sampled_log_prob(lprobs, torch.tensor([[2, 0]]), pad=1, eos=0, cut=torch.tensor([False])).exp()
     tensor([0.6667])
     """
-    impossible = torch.zeros_like(lprobs[:1], dtype=torch.bool)
-    impossible[..., pad] = True
-    impossible[:, 0, eos] = True
+    padding = target.eq(pad)
+    first = ~padding & (~padding).cumsum(-1).eq(1)
+    symbols = torch.arange(lprobs.size(-1), device=lprobs.device)
+    impossible = symbols.eq(pad) | (symbols.eq(eos) & first.unsqueeze(-1))
     drawn = lprobs.masked_fill(impossible, -math.inf).log_softmax(-1)
-    certain = target.eq(pad) | (target.eq(eos) & cut.unsqueeze(-1))
+    certain = padding | (target.eq(eos) & cut.unsqueeze(-1))
     gold = drawn.gather(-1, target.unsqueeze(-1)).squeeze(-1)
     return gold.masked_fill(certain, 0).sum(-1)
 

@@ -118,6 +118,15 @@ class DSLCrossEntropyCriterion(FairseqCriterion):
     def set_num_updates(self, num_updates: int):
         self.num_updates = num_updates
 
+    def begin_batch(self, update: int, dummy: bool):
+        """To be called before each batch of training.
+
+        Args:
+            update: the number of updates before this one; all batches of an update have the same.
+            dummy: whether it stands for a batch that this worker does not have, and has no gradient.
+        """
+        self.set_num_updates(update)
+
     def current_lambdas(self):
         """λ of the primal and of the dual direction: on schedule in training, final in validation."""
         ramp = 1.0

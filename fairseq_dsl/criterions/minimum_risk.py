@@ -8,6 +8,7 @@ from functools import partial
 from typing import List
 
 import torch
+import torch.nn as nn
 from fairseq.criterions import register_criterion
 from fairseq.data import encoders
 from fairseq.dataclass import ChoiceEnum
@@ -144,12 +145,24 @@ class MinimumRiskCriterion(SamplingCriterion):
         if len(batches) == 1:
             return [{direction: model(**batches[0]["net_input"])}]
         sources, targets = (
-            [row for batch in batches for row in unpadded(tokens(batch), self.padding_idx)]
-            for tokens in (lambda batch: batch["net_input"]["src_tokens"], lambda batch: batch["target"])
+            together([batch["net_input"][name] for batch in batches], self.padding_idx, left_pad)
+            for name, left_pad in (
+                ("src_tokens", self.task.cfg.left_pad_source),
+                ("prev_output_tokens", self.task.cfg.left_pad_target),
+            )
         )
-        together = self._pair_up(sources, targets, batches[0]["target"].device)
-        output = model(**together["net_input"])
-        rows = together["id"].argsort().split([len(batch["target"]) for batch in batches])
-        return [
-            {direction: (output[0][numbers][:, : batch["target"].size(1)], None)} for numbers, batch in zip(rows, batches)
-        ]
+        lengths, order = torch.cat([batch["net_input"]["src_lengths"] for batch in batches]).sort(descending=True)
+        output = model(sources[order], lengths, targets[order])[0][order.argsort()]
+        columns = [batch["target"].size(1) for batch in batches]
+        rows = output.split([len(batch["target"]) for batch in batches])
+        if self.task.cfg.left_pad_target:
+            return [{direction: (found[:, -count:], None)} for found, count in zip(rows, columns)]
+        return [{direction: (found[:, :count], None)} for found, count in zip(rows, columns)]
+
+
+def together(batches: List[Tensor], pad: int, left_pad: bool) -> Tensor:
+    """The rows of several batches of tokens, made equally wide by padding, where the others have theirs."""
+    width = max(tokens.size(1) for tokens in batches)
+    missing = [width - tokens.size(1) for tokens in batches]
+    sides = [(count, 0) if left_pad else (0, count) for count in missing]
+    return torch.cat([nn.functional.pad(tokens, side, value=pad) for tokens, side in zip(batches, sides)])

@@ -79,12 +79,32 @@ def learns_by(made, name, **settings):
     criterion = tiny.learns_by(made, name, **{**usual, **settings})
     made.data.monolingual = {}  # the tests make their own batches
     made.model.train()
-    return criterion.train()
+    criterion.train().begin_batch(0, dummy=False)
+    return criterion
+
+
+PADDINGS = {"left source": (True, False), "left": (True, True), "right": (False, False), "left target": (False, True)}
+
+
+@pytest.fixture(params=PADDINGS.values(), ids=PADDINGS.keys())
+def pads(request):
+    """Have a task and its data pad sources and targets on the left, or on the right; 1-layer transformers see no padding."""
+    changed = []
+
+    def pad(*parts):
+        for part in parts:
+            changed.append((part, part.left_pad_source, part.left_pad_target))
+            part.left_pad_source, part.left_pad_target = request.param
+
+    yield pad
+    for part, *before in changed:
+        part.left_pad_source, part.left_pad_target = before
 
 
 def sample_of(made, rows=(0, 1, 2), **monolingual):
     """A training batch, with these monolingual sentences beside the pairs."""
-    batches = {lang: tiny.sources(sentences, SYMBOLS[lang]) for lang, sentences in monolingual.items()}
+    left = made.task.cfg.left_pad_source
+    batches = {lang: tiny.sources(sentences, SYMBOLS[lang], left) for lang, sentences in monolingual.items()}
     return {**tiny.batch(made.data, rows), "monolingual": {"de": None, "en": None, **batches}}
 
 
@@ -214,9 +234,10 @@ class TestDualLearning:
         assert_same_gradients(made, found, wanted)
 
     @pytest.mark.parametrize("temperature", [1.0, 0.5])
-    def test_loss_and_gradient_of_several_sentences_equal_the_formula(self, toys, temperature, tmp_path):
+    def test_loss_and_gradient_of_several_sentences_equal_the_formula(self, toys, temperature, pads, tmp_path):
         """Of three samples each, cut and not, in batches that are sorted anew."""
         made, de = toys(), SENTENCES["de"]
+        pads(made.task.cfg, made.data)
         criterion = learns_by(
             made, "dual_learning", num_samples=3, reward_alpha=0.3, sample_temperature=temperature, save_samples=str(tmp_path)
         )
@@ -308,9 +329,10 @@ class TestMarginalRegularization:
         assert abs(logged["log_marginal_estimate_de-en"].exp().item() - true) < 5 * error
 
     @pytest.mark.parametrize("back", DIRECTIONS)
-    def test_loss_and_gradient_equal_the_formula(self, toys, back, tmp_path):
+    def test_loss_and_gradient_equal_the_formula(self, toys, back, pads, tmp_path):
         """λ·Σ_y [log P̂(y) - log (1/K) Σ_k P̂(x_k)·P(y|x_k)/q(x_k|y)]², differentiated in P(y|x) alone."""
         made, (language, there) = toys(), (DIRECTIONS[back][1], REVERSE[back])
+        pads(made.task.cfg, made.data)
         criterion = learns_by(
             made, "marginal_regularized_cross_entropy", num_samples=3, marginal_lambda=0.3, save_samples=str(tmp_path)
         )
@@ -407,8 +429,9 @@ class TestBackTranslation:
 
     @pytest.mark.parametrize("back", DIRECTIONS)
     @pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
-    def test_loss_gradient_and_logged_bound_equal_a_calculation_from_the_samples(self, toys, back, label_smoothing, tmp_path):
+    def test_loss_and_bound_equal_a_calculation_from_the_samples(self, toys, back, label_smoothing, pads, tmp_path):
         made = toys()
+        pads(made.task.cfg, made.data)
         language, there = DIRECTIONS[back][1], REVERSE[back]
         log_q = self.log_q(made, there)
         loss, logged, lines = self.run(
@@ -515,7 +538,9 @@ class TestMinimumRisk:
     @pytest.mark.parametrize("metric", ["bleu", "chrf"])
     @pytest.mark.parametrize("with_reference", [False, True])
     @pytest.mark.parametrize("sharpness", [5e-3, 1.0])
-    def test_loss_and_gradient_equal_the_closed_form_over_the_distinct_candidates(self, made, metric, with_reference, sharpness):
+    def test_loss_and_gradient_equal_the_closed_form(self, made, metric, with_reference, sharpness, pads):
+        """Over the distinct candidates."""
+        pads(made.task.cfg, made.data)
         criterion = tiny.learns_by(
             made, "minimum_risk", num_samples=6, sharpness=sharpness, risk=metric, risk_weight=3.0,
             risk_with_reference=with_reference, label_smoothing=0.1,
@@ -550,7 +575,8 @@ class TestMinimumRisk:
         risks = criterion._risks("de-en", [unknown, torch.tensor([4, 5, 6, 7, EOS])], unknown)
         assert risks[0] == pytest.approx(risks[1]) and risks[0] > 0.1
 
-    def test_of_one_direction_it_is_that_part_of_the_pair_s(self, made, data):
+    @pytest.mark.parametrize("multiple", [1, 8])
+    def test_of_one_direction_it_is_that_part_of_the_pair_s(self, made, data, multiple, pads):
         """With fairseq's own translation task, where references and candidates go through the model as one batch."""
         settings = dict(num_samples=6, parallel_weight=0.5, label_smoothing=0.1, sharpness=0.7, risk_with_reference=True)
         sample = tiny.batch(made.data, self.ROWS)
@@ -566,6 +592,8 @@ class TestMinimumRisk:
         task = tasks.setup_task(tiny.translation_config(data).task)
         alone = task.build_criterion(OmegaConf.create({"_name": "minimum_risk", "sentence_avg": False, **settings})).train()
         task.load_dataset("train")
+        pads(task.cfg, task.dataset("train"))
+        task.dataset("train").pad_to_multiple = multiple  # references may be wider than all candidates
         batch = tiny.batch(task.dataset("train"), self.ROWS)
         assert torch.equal(batch["id"], sample["id"])
         alone.sampler = SimpleNamespace(draw=None)

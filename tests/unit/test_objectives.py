@@ -288,6 +288,18 @@ class TestSampledLogProb:
 
         assert gradcheck(log_prob, (logits,))
 
+    def test_padding_may_stand_on_either_side(self):
+        """The first word, which is no end, is where the sentence begins."""
+        lprobs = torch.randn(4, 3, 5, dtype=torch.float64).log_softmax(-1)
+        wanted = sampled_log_prob(lprobs, self.TARGET, self.PAD, self.EOS, self.CUT)
+        shifts = [int(row.eq(self.PAD).sum()) for row in self.TARGET]
+        lprobs, target = (
+            torch.stack([row.roll(shift, 0) for row, shift in zip(rows, shifts)]) for rows in (lprobs, self.TARGET)
+        )
+        assert target[1:3, 0].eq(self.PAD).all()
+        found = sampled_log_prob(lprobs, target, self.PAD, self.EOS, self.CUT)
+        torch.testing.assert_close(found, wanted, rtol=1e-12, atol=0)
+
     def test_what_padding_would_get_counts_nothing(self):
         lprobs = torch.randn(4, 3, 5, dtype=torch.float64).log_softmax(-1)
         changed = lprobs.clone()

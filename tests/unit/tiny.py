@@ -156,10 +156,10 @@ def batch(dataset, rows=None):
     return dataset.collater([dataset[i] for i in (range(len(dataset)) if rows is None else rows)])
 
 
-def sources(sentences, symbols):
+def sources(sentences, symbols, left_pad=True):
     """A batch of sources in this order, which is from long to short, as fairseq sorts them."""
     items = [{"id": i, "source": sentence} for i, sentence in enumerate(sentences)]
-    made = collate(items, symbols.pad(), symbols.eos(), left_pad_source=True)
+    made = collate(items, symbols.pad(), symbols.eos(), left_pad_source=left_pad)
     rows = made["id"].argsort()  # of the same length they may stand in any order
     net_input = {name: made["net_input"][name][rows] for name in ("src_tokens", "src_lengths")}
     assert net_input["src_lengths"].tolist() == made["net_input"]["src_lengths"].tolist()
