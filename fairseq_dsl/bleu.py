@@ -1,14 +1,89 @@
-"""BLEU of both directions during validation, from sums that batches and workers add up."""
+"""BLEU: how text is cut into words, everywhere; and of both directions in validation, from sums of batches and workers."""
 
-from typing import Dict, List
+import contextlib
+import functools
+import logging
+import re
+from typing import Dict, List, Optional
 
+import sacrebleu
 from fairseq.logging import metrics
-from fairseq.tasks.translation import EVAL_BLEU_ORDER
+from fairseq.tasks.translation import EVAL_BLEU_ORDER, TranslationTask
 from sacrebleu.metrics import BLEU
+
+from .errors import BadInput
+
+logger = logging.getLogger(__name__)
+
+CHINESE = "zh cmn yue wuu nan hak gan hsn lzh zho chi cn"
+OTHERS_WITHOUT_SPACES = "ja jpn jp th tha lo lao km khm my mya bur shn mnw ksw bo bod tib dz dzo"
+TOKENIZERS = {
+    **dict.fromkeys(CHINESE.split(), "zh"),
+    **dict.fromkeys(OTHERS_WITHOUT_SPACES.split(), "char"),
+}
+"""sacrebleu's tokenizers by base language, of those that are written without spaces between words.
+
+All others have 13a, sacrebleu's default. Korean too: it has spaces, and sacrebleu's ko-mecab, like ja-mecab, takes
+packages of its own: with it the same command would score otherwise on another machine. The flags choose these.
+"""
 
 STATISTICS = ("sys_len", "ref_len") + tuple(
     f"{kind}_{order}" for kind in ("counts", "totals") for order in range(EVAL_BLEU_ORDER)
 )
+
+
+def tokenizer_for(language: str, chosen: Optional[str] = None) -> str:
+    """The name of sacrebleu's tokenizer for text of a language, unless one is chosen.
+
+    >>> [tokenizer_for(language) for language in ("de", "zh_Hans", "ZH-tw", "ja_XX", "tha_Thai", "ko")]
+    ['13a', 'zh', 'zh', 'char', 'char', '13a']
+    """
+    base = re.split(r"[^a-z]", language.lower())[0]
+    return chosen or TOKENIZERS.get(base, BLEU.TOKENIZER_DEFAULT)
+
+
+def check_tokenizer(chosen: Optional[str], tokenized: bool):
+    """Refuse a tokenizer that sacrebleu does not have, or that lacks what it takes.
+
+    Args:
+        chosen: with ``--eval-bleu-tokenize``, if at all.
+        tokenized: whether BLEU is of the text as it is, with ``--eval-tokenized-bleu``.
+    """
+    if chosen is None:
+        return
+    if chosen not in BLEU.TOKENIZERS:
+        raise BadInput(f"--eval-bleu-tokenize: expected one of {', '.join(BLEU.TOKENIZERS)}, found {chosen}")
+    if tokenized:
+        raise BadInput(f"--eval-bleu-tokenize {chosen}: has no effect with --eval-tokenized-bleu, give one of the two")
+    try:
+        BLEU(tokenize=chosen)
+    except Exception as error:  # of many kinds: missing packages, models that cannot be downloaded
+        raise BadInput(f"--eval-bleu-tokenize {chosen}: {' '.join(str(error).split())}") from error
+
+
+def tokenizer_of(task: TranslationTask) -> str:
+    """How validation and the risk of `minimum_risk` tokenize the text of a task's target language."""
+    cfg = task.cfg
+    return "none" if cfg.eval_tokenized_bleu else tokenizer_for(cfg.target_lang, getattr(cfg, "eval_bleu_tokenize", None))
+
+
+def log_tokenizer(task: TranslationTask):
+    """Say once of each task how validation tokenizes."""
+    if not hasattr(task, "_logged_tokenizer"):
+        direction = f"{task.cfg.source_lang}-{task.cfg.target_lang}"
+        logger.info(f"BLEU of {direction} in validation: with sacrebleu's tokenizer {tokenizer_of(task)}")
+        task._logged_tokenizer = True
+
+
+@contextlib.contextmanager
+def tokenized(name: str):
+    """What ``sacrebleu.corpus_bleu`` tokenizes with in this block, where it is not told."""
+    corpus_bleu = sacrebleu.corpus_bleu
+    sacrebleu.corpus_bleu = functools.partial(corpus_bleu, tokenize=name)
+    try:
+        yield
+    finally:
+        sacrebleu.corpus_bleu = corpus_bleu
 
 
 def bleu_sums(bleu, direction: str) -> Dict[str, float]:

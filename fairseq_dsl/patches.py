@@ -10,7 +10,11 @@ import shutil
 from fairseq import checkpoint_utils
 from fairseq.file_io import PathManager
 from fairseq.models.ema.ema import EMA
+from fairseq.tasks import FairseqTask
+from fairseq.tasks.translation import TranslationTask
+from fairseq.trainer import Trainer
 
+from .bleu import log_tokenizer, tokenized, tokenizer_of
 from .compat import drop_fast_path_parameters
 from .errors import BadInput
 from .files import written_atomically
@@ -79,6 +83,48 @@ def _first_line(error):
     return (telling or lines or [type(error).__name__])[0]
 
 
+def validate_by_language():
+    """Validation's BLEU takes a sentence without spaces, such as a Chinese one, for one word."""
+    inference_with_bleu = TranslationTask._inference_with_bleu
+
+    @functools.wraps(inference_with_bleu)
+    def _inference_with_bleu(self, *args, **kwargs):
+        log_tokenizer(self)
+        with tokenized(tokenizer_of(self)):
+            return inference_with_bleu(self, *args, **kwargs)
+
+    TranslationTask._inference_with_bleu = _inference_with_bleu
+
+
+def tell_criterions():
+    """A criterion is not told which update a batch is for, nor that it is a dummy, whose gradient is thrown away."""
+    step = FairseqTask.train_step
+
+    @functools.wraps(step)
+    def train_step(self, sample, model, criterion, optimizer, update_num, ignore_grad=False, **kwargs):
+        if hasattr(criterion, "begin_batch"):
+            criterion.begin_batch(update_num, ignore_grad)
+        return step(self, sample, model, criterion, optimizer, update_num, ignore_grad, **kwargs)
+
+    FairseqTask.train_step = train_step
+
+
+def tell_optimizers():
+    """A task's `optimizer_step` sees gradients that are clipped already, and is not told what their norm was."""
+    clip = Trainer.clip_grad_norm
+
+    @functools.wraps(clip)
+    def clip_grad_norm(self, clip_norm):
+        norm = clip(self, clip_norm)
+        self.optimizer.norm_before_clipping = norm
+        return norm
+
+    Trainer.clip_grad_norm = clip_grad_norm
+
+
 copy_checkpoints_atomically()
 average_parameters_alone()
 check_checkpoints()
+validate_by_language()
+tell_criterions()
+tell_optimizers()

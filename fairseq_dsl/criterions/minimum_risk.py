@@ -1,6 +1,7 @@
 """Minimum risk training: sampled translations are made likelier, or less likely, by what they score."""
 
 import json
+import logging
 import math
 from argparse import Namespace
 from dataclasses import dataclass, field
@@ -15,10 +16,13 @@ from fairseq.dataclass import ChoiceEnum
 from sacrebleu.metrics import BLEU, CHRF
 from torch import Tensor
 
+from ..bleu import tokenizer_of
 from ..errors import BadInput, advice_on_memory
 from ..objectives import expected_risk
 from ..sampling import in_order, unpadded
 from .sampling_criterion import SamplingCriterion, SamplingCriterionConfig, Term
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -44,7 +48,8 @@ class MinimumRiskCriterion(SamplingCriterion):
 
     Shen et al. 2016, "Minimum Risk Training for Neural Machine Translation" (https://arxiv.org/abs/1512.02433). Δ is 1 -
     sentence BLEU, or 1 - chrF, of the text as validation's BLEU sees it (``--eval-bleu-remove-bpe``,
-    ``--eval-bleu-detok``). Also for one direction, with fairseq's ``--task translation``.
+    ``--eval-bleu-detok``, and sacrebleu's tokenizer for the target language). Also for one direction, with fairseq's
+    ``--task translation``.
     """
 
     takes_one_direction = True
@@ -59,11 +64,13 @@ class MinimumRiskCriterion(SamplingCriterion):
         detokenizer = getattr(task.cfg, "eval_bleu_detok", None)
         arguments = json.loads(getattr(task.cfg, "eval_bleu_detok_args", None) or "{}")
         self._detokenizer = encoders.build_tokenizer(Namespace(tokenizer=detokenizer, **arguments))
-        tokenized = getattr(task.cfg, "eval_tokenized_bleu", False)
-        if str(cfg.risk) == "chrf":
-            self._metric = CHRF()
-        else:
-            self._metric = BLEU(effective_order=True, tokenize="none" if tokenized else "13a")
+        self._metrics = {}
+        for direction, one in self._tasks.items():
+            if str(cfg.risk) == "chrf":
+                self._metrics[direction] = CHRF()
+            else:
+                self._metrics[direction] = BLEU(effective_order=True, tokenize=tokenizer_of(one))
+                logger.info(f"risk of {direction}: 1 - BLEU with sacrebleu's tokenizer {tokenizer_of(one)}")
 
     def terms(self, model, sample) -> List[Term]:
         return [self._term(model, direction, batch) for direction, batch in self._batches(sample).items()]
@@ -101,14 +108,14 @@ class MinimumRiskCriterion(SamplingCriterion):
         return self.cfg.risk_weight * expected.sum(), sums
 
     def _risks(self, direction: str, candidates: List[Tensor], reference: Tensor) -> List[float]:
-        dictionary = self._target_dictionary(direction)
+        dictionary, metric = self._target_dictionary(direction), self._metrics[direction]
         texts = {}  # candidates that differ in their pieces may be the same text
         reference_text = self._text(dictionary, reference, "UNKNOWNTOKENINREF")
         risks = []
         for candidate in candidates:
             text = self._text(dictionary, candidate, "UNKNOWNTOKENINHYP")
             if text not in texts:
-                texts[text] = 1 - self._metric.sentence_score(text, [reference_text]).score / 100
+                texts[text] = 1 - metric.sentence_score(text, [reference_text]).score / 100
             risks.append(texts[text])
         return risks
 

@@ -2,6 +2,7 @@
 
 import argparse
 import copy
+import json
 import logging
 import math
 import os
@@ -19,7 +20,7 @@ from fairseq.tasks.online_backtranslation import PiecewiseLinearFn
 from fairseq.tasks.translation import TranslationConfig, TranslationTask
 from omegaconf import II, DictConfig, open_dict
 
-from ..bleu import bleu_sums, log_bleu
+from ..bleu import bleu_sums, check_tokenizer, log_bleu, log_tokenizer
 from ..checkpoints import Checkpoint, build_config, languages_of, plain, without_files
 from ..criterions import PAIR_CRITERIONS
 from ..data import DualDataset, MonolingualData, files_of_side
@@ -45,7 +46,20 @@ REFUSED_FLAGS = {
 
 
 @dataclass
-class DualTranslationTaskConfig(TranslationConfig):
+class DirectionConfig(TranslationConfig):
+    """What the task of each direction takes beside fairseq's own flags."""
+
+    eval_bleu_tokenize: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "sacrebleu's tokenizer for validation's BLEU and the risk of minimum_risk, in both directions "
+            "(default: by target language: zh for Chinese, char for others without spaces, else 13a)"
+        },
+    )
+
+
+@dataclass
+class DualTranslationTaskConfig(DirectionConfig):
     source_lm: Optional[str] = field(
         default=None,
         metadata={"help": "language model of the source language: a checkpoint of --task language_modeling"},
@@ -220,6 +234,10 @@ class DualTranslationTask(TranslationTask):
                 f"--criterion {name}: would train {self.direction} alone; "
                 f"with --task dual_translation use {' or '.join(PAIR_CRITERIONS)}"
             )
+        check_tokenizer(self.cfg.eval_bleu_tokenize, self.cfg.eval_tokenized_bleu)
+        if self.cfg.eval_bleu:
+            for task in self.directions.values():
+                log_tokenizer(task)
         self.marginals = self._build_marginals()
         self.criterion = super().build_criterion(cfg, *args, **kwargs)
         if self.monolingual_folders() and not self.criterion.monolingual:
@@ -456,8 +474,10 @@ class DualTranslationTask(TranslationTask):
             loss, sample_size, logging_output = criterion(model, sample)
         if self.cfg.eval_bleu:
             for direction, batch in ((self.direction, sample), (self.reverse, sample["dual"])):
-                task = self.directions[direction]
-                bleu = task._inference_with_bleu(task.sequence_generator, batch, model.models[direction])
+                task, translator = self.directions[direction], model.models[direction]
+                # Made anew, as a generator translates with the model that it was made for, whichever it is given.
+                generator = task.build_generator([translator], argparse.Namespace(**json.loads(self.cfg.eval_bleu_args)))
+                bleu = task._inference_with_bleu(generator, batch, translator)
                 logging_output.update(bleu_sums(bleu, direction))
         return loss, sample_size, logging_output
 
@@ -493,13 +513,13 @@ def mono_weight_schedule(text: str) -> Callable[[int], float]:
     )
 
 
-def one_direction(cfg: DualTranslationTaskConfig) -> TranslationConfig:
+def one_direction(cfg: DualTranslationTaskConfig) -> DirectionConfig:
     """A translation task's configuration with the values of the dual task's."""
-    names = TranslationConfig.__dataclass_fields__
-    return TranslationConfig(**{name: getattr(cfg, name) for name in names if name != "_name"})
+    names = DirectionConfig.__dataclass_fields__
+    return DirectionConfig(**{name: getattr(cfg, name) for name in names if name != "_name"})
 
 
-def mirrored(cfg: TranslationConfig) -> TranslationConfig:
+def mirrored(cfg: DirectionConfig) -> DirectionConfig:
     """The configuration of the opposite direction."""
     cfg = copy.copy(cfg)
     cfg.source_lang, cfg.target_lang = cfg.target_lang, cfg.source_lang
