@@ -134,6 +134,10 @@ class DSLCrossEntropyCriterion(FairseqCriterion):
             ramp = (self.num_updates - self.cfg.dsl_start_update + 1) / max(self.cfg.dsl_ramp_updates, 1)
         return tuple(weight * min(max(ramp, 0.0), 1.0) for weight in self.lambdas)
 
+    def current_parallel_weight(self) -> float:
+        """The weight of the cross-entropy, which is all that validation has: there it is 1 where training has 0."""
+        return self.parallel_weight if self.training else self.parallel_weight or 1.0
+
     def terms(self, model, sample) -> List[Term]:
         """What is added to the parallel part in training; all that is constant in it is made here."""
         return []
@@ -147,7 +151,7 @@ class DSLCrossEntropyCriterion(FairseqCriterion):
             direction: self._score(self._model(model, direction), outputs[0][direction], batch)
             for direction, batch in batches.items()
         }
-        loss = self.parallel_weight * sum(score.loss.sum() for score in scores.values())
+        loss = self.current_parallel_weight() * sum(score.loss.sum() for score in scores.values())
         lambdas = self.current_lambdas()
         logging_output = {"regularizer": 0.0, "gap": 0.0, "gap_abs": 0.0, "gap_squared": 0.0, "unlearnt": 0.0, "scored": 0}
         if "log_marginal" in sample:

@@ -30,7 +30,10 @@ class MinimumRiskCriterionConfig(SamplingCriterionConfig):
     num_samples: int = field(
         default=20, metadata={"help": "samples of each source sentence; its candidates are the distinct ones"}
     )
-    parallel_weight: float = field(default=0.0, metadata={"help": "weight of the cross-entropy beside the risk"})
+    parallel_weight: float = field(
+        default=0.0,
+        metadata={"help": "weight of the cross-entropy beside the risk; where it is 0, validation's loss has it with 1"},
+    )
     sharpness: float = field(default=5e-3, metadata={"help": "α of the candidates' distribution, P(y|x)^α normalized"})
     risk: ChoiceEnum(["bleu", "chrf"]) = field(
         default="bleu", metadata={"help": "1 - this metric of sacrebleu, of the sentence, on a scale from 0 to 1"}

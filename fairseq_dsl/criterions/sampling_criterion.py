@@ -17,7 +17,10 @@ from .dsl_cross_entropy import DSLCrossEntropyCriterion, DSLCrossEntropyCriterio
 
 @dataclass
 class SamplingCriterionConfig(SamplingConfig, DSLCrossEntropyCriterionConfig):
-    parallel_weight: float = field(default=1.0, metadata={"help": "weight of the cross-entropy of the parallel data"})
+    parallel_weight: float = field(
+        default=1.0,
+        metadata={"help": "weight of the cross-entropy of the parallel data; where it is 0, validation's loss has it with 1"},
+    )
     dsl_lambda: float = field(
         default=0.0, metadata={"help": "weight λ of the squared duality gap in the loss of source→target; 0 is none"}
     )

@@ -9,6 +9,7 @@ import pytest
 import torch
 from commands import (
     LSTM,
+    TASK,
     TRANSFORMER,
     binarize,
     differences,
@@ -284,6 +285,19 @@ def test_proposal_checkpoints(chain, mono, dual, tmp_path, method):
     assert same(drawn["dual"], drawn["halves"])
     assert same(updates(drawn["dual"], 0), updates(drawn["live"], 0))
     assert not same(updates(drawn["dual"], 2), updates(drawn["live"], 2))
+
+
+@pytest.mark.parametrize("method", WITH_PROPOSALS)
+def test_validation_translates_with_the_pair(chain, mono, tmp_path, method):
+    """And not with the proposals, which here have learned nothing."""
+    fresh = [*TASK, *TRANSFORMER, "--dsl-lambda", 0, "--max-update", 1, "--disable-validation"]
+    train(chain.data, *fresh, "--save-dir", tmp_path / "fresh")
+    found = [*flags(method, chain, mono), "--eval-bleu", "--lr", 1e-9, "--max-update", 1, "--no-save"]
+    proposals = ["--proposal-checkpoint", tmp_path / "fresh" / "checkpoint_last.pt"]
+    plain, proposed = (train(chain.data, *found, *more, "--save-dir", tmp_path) for more in ([], proposals))
+    for key in ("valid_bleu", "valid_bleu_de-en", "valid_bleu_en-de"):
+        assert proposed.last("valid", key) == plain.last("valid", key)
+    assert plain.last("valid", "valid_bleu_de-en") > 1
 
 
 def test_proposals_of_the_language_model(chain, mono, tmp_path):

@@ -838,6 +838,17 @@ class TestLogging:
         assert tuple(found) == tuple(wanted)
         assert float(found["nll_loss_de-en"]) == float(wanted["nll_loss_de-en"])
 
+    @pytest.mark.parametrize("weight, counts", [(0.0, 1.0), (0.5, 0.5)])
+    @pytest.mark.parametrize("method", METHODS)
+    def test_validation_s_loss_has_the_cross_entropy(self, toys, method, weight, counts):
+        """Also where training has none: the best checkpoint would be chosen by a constant."""
+        made = toys()
+        plain = tiny.learns_by(made, "dsl_cross_entropy", dsl_lambda=0.0, label_smoothing=0.1).eval()
+        wanted = counts * plain(made.model, sample_of(made))[0].item()
+        criterion = learns_by(made, method, **SETTINGS[method], parallel_weight=weight).eval()
+        loss, _, logged = criterion(made.model, sample_of(made))
+        assert loss.item() == logged["loss"].item() == pytest.approx(wanted, rel=1e-12)
+
     def test_averages_are_by_sentence_or_sample(self, toys):
         made = toys()
         criterion = learns_by(made, "dual_learning", num_samples=2, reward_alpha=0.3)
