@@ -9,13 +9,17 @@ from torch import Tensor
 
 
 def clip_and_log_gradients(optimizer, models: Dict[str, nn.Module], max_norm: float):
-    """Clip each model's gradient at `max_norm` (0: do not), and log its norm before that, and its parameters' norm.
+    """Clip each model's gradient at `max_norm` (0: do not), and log its norm before any clipping, and its parameters'.
 
-    To be called when the gradients are reduced over workers and divided by the sample size, before the step.
+    To be called when the gradients are reduced over workers, divided by the sample size and clipped together
+    (``--clip-norm``, which leaves each model its share of the norm), before the step.
     """
-    for direction, parts, factor in gradients_by_model(optimizer, models):
-        norm = norm_of(parts) * factor
-        metrics.log_scalar(f"gnorm_{direction}", norm, priority=410, round=3)
+    found = [(direction, parts, norm_of(parts) * factor) for direction, parts, factor in gradients_by_model(optimizer, models)]
+    total = norm_of([norm for _, _, norm in found])
+    before = getattr(optimizer, "norm_before_clipping", total)
+    for direction, parts, norm in found:
+        share = norm / total.clamp(min=torch.finfo(total.dtype).tiny)
+        metrics.log_scalar(f"gnorm_{direction}", before * share, priority=410, round=3)
         pnorm = norm_of([p.detach() for p in models[direction].parameters() if p.requires_grad])
         metrics.log_scalar(f"pnorm_{direction}", pnorm, priority=420, round=3)
         # A norm that is not finite: AMP skips the update, and the trainer has stopped all others before.

@@ -47,8 +47,11 @@ def test_each_model_is_clipped_on_its_own(chain, tmp_path, precision):
         assert both[d] == pytest.approx(low / 4, rel=rounding, abs=1e-3)
 
 
-def test_the_norms_of_the_models_make_up_that_of_the_pair(chain, tmp_path, precision):
+@pytest.mark.parametrize("clipped", ["not clipped", "clipped"])
+def test_the_norms_of_the_models_make_up_that_of_the_pair(chain, tmp_path, precision, clipped):
+    """Before any clipping, together or of each model."""
     flags = [*precision[1], "--update-freq", 2, "--max-epoch", 2, "--save-dir", tmp_path]
+    flags += ["--clip-norm", 0.01, "--per-model-clip-norm", 0.004] if clipped == "clipped" else []
     run = train(chain.data, *dsl_flags(chain), *flags)
     stats = run.stats["train_inner"]
     assert len(stats) >= 5  # of 6: half precision may skip one to find its scale

@@ -1,6 +1,7 @@
 """Clipping each model on its own, as the step of each of fairseq's optimizers then makes it."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import tiny
@@ -10,6 +11,7 @@ from fairseq import optim
 from fairseq.logging import metrics
 from fairseq.optim.amp_optimizer import AMPOptimizer
 from fairseq.optim.fp16_optimizer import FP16Optimizer, MemoryEfficientFP16Optimizer
+from fairseq.trainer import Trainer
 
 from fairseq_dsl.gradients import clip_and_log_gradients
 
@@ -52,7 +54,7 @@ def optimizer_of(kind, models, monkeypatch):
     return FP16Optimizer.build_optimizer(cfg, parameters)
 
 
-def logged_at_step(kind, max_norm, monkeypatch, gradients=GRADIENTS):
+def logged_at_step(kind, max_norm, monkeypatch, gradients=GRADIENTS, clip_norm=0.0):
     """A step as fairseq's trainer makes it. Return how far the weights of each model went, and what was logged."""
     half = kind.startswith("fp16") or kind == "memory efficient"
     models = {direction: Model(torch.float16 if half else torch.float32) for direction in gradients}
@@ -62,7 +64,8 @@ def logged_at_step(kind, max_norm, monkeypatch, gradients=GRADIENTS):
     loss = sum((model.weights() * torch.tensor(gradients[key])).sum() for key, model in models.items())
     optimizer.backward(loss)
     optimizer.multiply_grads(1 / SAMPLE_SIZE)
-    optimizer.clip_grad_norm(0)
+    trainer = SimpleNamespace(optimizer=optimizer, is_fsdp=False)
+    assert Trainer.clip_grad_norm(trainer, clip_norm) is optimizer.norm_before_clipping
     with metrics.aggregate(new_root=True) as logged:
         clip_and_log_gradients(optimizer, models, max_norm)
     optimizer.step()
@@ -83,9 +86,20 @@ def test_each_model_is_clipped_at_its_own_norm(kind, max_norm, monkeypatch):
         assert steps[direction] == pytest.approx([factor * g / SAMPLE_SIZE for g in values], rel=3e-3, abs=3e-3)
 
 
+@pytest.mark.parametrize("clip_norm", [0.0, 2.0, 100.0])
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_model_is_clipped_after_both_together(kind, clip_norm, monkeypatch):
+    steps, _ = logged_at_step(kind, 1.0, monkeypatch, clip_norm=clip_norm)
+    together = min(1.0, clip_norm / math.hypot(*NORMS.values())) if clip_norm else 1.0
+    for direction, values in GRADIENTS.items():
+        factor = min(together, 1.0 / NORMS[direction])
+        assert steps[direction] == pytest.approx([factor * g / SAMPLE_SIZE for g in values], rel=3e-3, abs=3e-3)
+
+
+@pytest.mark.parametrize("clip_norm", [0.0, 2.0, 1e-3, 100.0])
 @pytest.mark.parametrize("kind", KINDS + ["memory efficient"])
-def test_the_norms_before_clipping_are_logged(kind, monkeypatch):
-    _, logged = logged_at_step(kind, 0.5, monkeypatch)
+def test_the_norms_before_any_clipping_are_logged(kind, clip_norm, monkeypatch):
+    _, logged = logged_at_step(kind, 0.5, monkeypatch, clip_norm=clip_norm)
     pnorm = math.sqrt(0.5**2 + 0.25**2 + 1 + 1 + 5 * 2**2)
     wanted = {f"gnorm_{key}": norm for key, norm in NORMS.items()} | {f"pnorm_{key}": pnorm for key in NORMS}
     assert logged == pytest.approx(wanted, rel=2e-3)
