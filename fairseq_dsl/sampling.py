@@ -191,6 +191,8 @@ class RoundTrip(NamedTuple):
     there: str
     """The direction of the samples."""
     back: str
+    numbers: List[int]
+    """The numbers of the sentences in their data."""
     sentences: List[Tensor]
     """The n sentences z, on the CPU."""
     samples: Samples

@@ -19,6 +19,7 @@ from torch import Tensor
 from ..bleu import tokenizer_of
 from ..errors import BadInput, advice_on_memory
 from ..objectives import expected_risk
+from ..sample_log import symbols
 from ..sampling import in_order, unpadded
 from .sampling_criterion import SamplingCriterion, SamplingCriterionConfig, Term
 
@@ -97,17 +98,21 @@ class MinimumRiskCriterion(SamplingCriterion):
         sums = self._sample_sums(direction, sources, samples)
         sums[f"sentences_{direction}"] = len(sources)
         sums[f"candidates_{direction}"] = len(flat)
-        loss = partial(self._loss, model, direction, sources, candidates, risk.to(device), candidate_batch, sums)
+        rows = (batch["id"].tolist(), sources, candidates, references)
+        loss = partial(self._loss, model, direction, rows, risk.to(device), candidate_batch, sums)
         return Term({direction: candidate_batch}, loss)
 
-    def _loss(self, model, direction, sources, candidates, risk, batch, sums, outputs):
+    def _loss(self, model, direction, rows, risk, batch, sums, outputs):
+        numbers, sources, candidates, references = rows
         score = self._score(self._model(model, direction), outputs[direction], batch, label_smoothing=0)
         exists = torch.arange(risk.size(1)) < torch.tensor([[len(found)] for found in candidates])
         log_prob = torch.full_like(risk, -math.inf)
         log_prob = log_prob.masked_scatter(exists.to(risk.device), in_order(score.log_prob, batch).double())
         expected = expected_risk(log_prob, risk, self.cfg.sharpness)
         sums[f"risk_{direction}"] = expected.detach().sum()
-        self._save(direction, sources, candidates, log_p=log_prob, risk=risk)
+        target = self._target_dictionary(direction)
+        columns = {"reference": [symbols(reference, target) for reference in references], "log_p": log_prob, "risk": risk}
+        self._save(direction, numbers, sources, candidates, **columns)
         return self.cfg.risk_weight * expected.sum(), sums
 
     def _risks(self, direction: str, candidates: List[Tensor], reference: Tensor) -> List[float]:

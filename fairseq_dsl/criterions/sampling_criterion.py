@@ -1,9 +1,7 @@
 """What the criterions share that learn from samples: of the parallel data's translations, or of round trips."""
 
-import json
-import os
 from dataclasses import dataclass, field
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Union
 
 import torch
 import torch.nn as nn
@@ -11,6 +9,7 @@ from torch import Tensor
 
 from ..errors import BadInput
 from ..marginals import data_parallel_workers
+from ..sample_log import SampleLog, symbols
 from ..sampling import RoundTrip, Sampler, Samples, SamplingConfig, in_order, pair_up, random_numbers_of_worker, unpadded
 from .dsl_cross_entropy import DSLCrossEntropyCriterion, DSLCrossEntropyCriterionConfig, Term
 
@@ -50,12 +49,18 @@ class SamplingCriterion(DSLCrossEntropyCriterion):
         self._tasks = task.directions if self.is_pair else {f"{task.cfg.source_lang}-{task.cfg.target_lang}": task}
         self.sampler = Sampler(cfg)
         self.sampler.require_symbols(min(len(task.source_dictionary), len(task.target_dictionary)))
-        if cfg.save_samples:
-            folder = os.path.abspath(cfg.save_samples)
-            while not os.path.exists(folder):
-                folder = os.path.dirname(folder)
-            if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
-                raise BadInput(f"--save-samples {cfg.save_samples}: cannot be written (below {folder})")
+        self._sample_log = SampleLog(cfg.save_samples, *data_parallel_workers()) if cfg.save_samples else None
+
+    def train(self, mode=True):
+        # fairseq's trainer calls it at the beginning of each update
+        if self._sample_log is not None:
+            self._sample_log.begin_update()
+        return super().train(mode)
+
+    def begin_batch(self, update, dummy):
+        super().begin_batch(update, dummy)
+        if self._sample_log is not None:
+            self._sample_log.begin_batch(update, dummy)
 
     @property
     def memory_advice(self) -> str:
@@ -85,24 +90,32 @@ class SamplingCriterion(DSLCrossEntropyCriterion):
             f"source_length_{direction}": count * sum(len(sentence) - 1 for sentence in sentences),
         }
 
-    def _save(self, direction: str, sentences: List[Tensor], samples: List[List[Tensor]], **columns: Tensor):
-        """Append sentences, samples and their scores to the file of this worker, for ``--save-samples``."""
-        if not self.cfg.save_samples:
+    def _save(
+        self,
+        direction: str,
+        numbers: List[int],
+        sentences: List[Tensor],
+        samples: List[List[Tensor]],
+        **columns: Union[Tensor, List[str]],
+    ):
+        """Write down sentences, samples and what is known of each, for ``--save-samples``.
+
+        Args:
+            numbers: of the sentences in their data.
+            columns: a value for each sentence, or a row of a value for each of its samples (what is beyond is padding).
+        """
+        if self._sample_log is None:
             return
         source, target = self._source_dictionary(direction), self._target_dictionary(direction)
-        values = {name: column.detach().tolist() for name, column in columns.items()}
-        try:
-            os.makedirs(self.cfg.save_samples, exist_ok=True)
-            path = os.path.join(self.cfg.save_samples, f"samples.{data_parallel_workers()[1]}.jsonl")
-            with open(path, "a", encoding="utf-8") as file:
-                for row, sentence in enumerate(sentences):
-                    line = {"direction": direction, "sentence": source.string(sentence)}
-                    line["update"] = self.num_updates if self.is_pair else None  # fairseq's own task does not tell
-                    line["samples"] = [target.string(sample) for sample in samples[row]]
-                    line.update({name: value[row] for name, value in values.items()})
-                    file.write(json.dumps(line, ensure_ascii=False) + "\n")
-        except OSError as error:
-            raise BadInput(f"--save-samples {self.cfg.save_samples}: cannot be written ({error})") from error
+        columns = {name: column.tolist() if torch.is_tensor(column) else column for name, column in columns.items()}
+        lines = []
+        for row, (number, sentence, drawn) in enumerate(zip(numbers, sentences, samples)):
+            line = {"direction": direction, "id": number, "sentence": symbols(sentence, source)}
+            line["samples"] = [symbols(sample, target) for sample in drawn]
+            for name, column in columns.items():
+                line[name] = column[row][: len(drawn)] if isinstance(column[row], list) else column[row]
+            lines.append(line)
+        self._sample_log.write(lines)
 
 
 class RoundTripCriterion(SamplingCriterion):
@@ -150,7 +163,8 @@ class RoundTripCriterion(SamplingCriterion):
 
     def _round_trip(self, model, there: str, back: str, batch: dict) -> RoundTrip:
         samples = self._draw(self._proposal(model, there), there, batch, self.task.longest(self.task.languages[there][1]))
-        return RoundTrip(there, back, unpadded(batch["net_input"]["src_tokens"], self.padding_idx), samples)
+        sentences = unpadded(batch["net_input"]["src_tokens"], self.padding_idx)
+        return RoundTrip(there, back, batch["id"].tolist(), sentences, samples)
 
     def _proposal(self, model, direction: str) -> nn.Module:
         """The model that draws the samples: that of the frozen pair, or the live one."""
@@ -195,8 +209,8 @@ class RoundTripCriterion(SamplingCriterion):
         return torch.from_numpy(self.task.marginals.model(language).score(sentences)).to(device)
 
     def _save_trip(self, trip: RoundTrip, **columns: Tensor):
-        samples = trip.samples
-        self._save(trip.there, trip.sentences, samples.by_sentence, cut=samples.cut, log_q=samples.log_q, **columns)
+        drawn, columns = trip.samples, {"cut": trip.samples.cut, "log_q": trip.samples.log_q, **columns}
+        self._save(trip.there, trip.numbers, trip.sentences, drawn.by_sentence, **columns)
 
     def _require_language_models(self, what: str):
         if self.task.marginals is None:

@@ -430,7 +430,6 @@ class DualTranslationTask(TranslationTask):
     # ---- training
 
     def train_step(self, sample, model, criterion, optimizer, update_num, ignore_grad=False):
-        self.criterion.set_num_updates(update_num)
         with advice_on_memory(self.criterion.memory_advice):
             return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
 

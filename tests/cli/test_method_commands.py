@@ -2,10 +2,14 @@
 
 import json
 import math
+import os
 import shutil
+import signal
+import time
 from collections import Counter
 
 import pytest
+import sacrebleu
 import torch
 from commands import (
     LSTM,
@@ -21,9 +25,11 @@ from commands import (
     lm_flags,
     load,
     mono_flags,
+    processes,
     script,
     train,
     train_by_two_workers,
+    train_in_process,
     train_translation,
     write_pairs,
 )
@@ -385,7 +391,7 @@ def test_minimum_risk_of_one_direction_is_that_of_the_pair(chain, without_dropou
         short = ("--max-len-b", 5, "--required-batch-size-multiple", 1)
         stored = generate(chain.data, direction, folder / "checkpoint_last.pt", *short, task="translation")
         assert sorted(stored.hypotheses()) == list(range(len(chain.pairs["test"])))
-        assert {line.get("update") for line in saved(tmp_path / "samples")} in ({0, 1, 2, 3}, {None})  # it may not know
+        assert {line["update"] for line in saved(tmp_path / "samples")} == {0, 1, 2, 3}
 
 
 def test_minimum_risk_does_not_use_monolingual_text(chain, mono, tmp_path):
@@ -411,15 +417,17 @@ def end_of(folder):
 
 @pytest.fixture(scope="module", params=METHODS)
 def uninterrupted(request, chain, mono, tmp_path_factory):
-    """Of each method, the command and where it ended. In an epoch, the de sentences come round twice, the en do not."""
+    """Of each method, the command, where it ended, and what it logged.
+
+    In an epoch, the de sentences come round twice, the en do not.
+    """
     folder = tmp_path_factory.mktemp("uninterrupted")
     found = [chain.data, *flags(request.param, chain, mono), *SCHEDULE]
-    train(*found, "--save-dir", folder, "--save-samples", folder / "samples")
-    return found, folder
+    return found, folder, train(*found, "--save-dir", folder, "--save-samples", folder / "samples")
 
 
 def test_stopped_and_resumed(uninterrupted, tmp_path):
-    found, folder = uninterrupted
+    found, folder, _ = uninterrupted
     found = [*found, "--save-dir", tmp_path, "--save-samples", tmp_path / "samples"]
     for stop, done in (("--max-epoch", 1), 6), (("--max-update", 8), 8):
         train(*found, *stop)
@@ -427,6 +435,74 @@ def test_stopped_and_resumed(uninterrupted, tmp_path):
     train(*found)
     assert saved(tmp_path / "samples") == saved(folder / "samples")
     assert differences(end_of(tmp_path), end_of(folder)) == []
+
+
+def test_killed_and_resumed_each_sample_is_there_once(uninterrupted, tmp_path):
+    """The checkpoint is of some updates before the kill, which cut a line."""
+    found, folder, _ = uninterrupted
+    found = [*found, "--save-dir", tmp_path, "--save-samples", tmp_path / "samples"]
+    train(*found, "--max-update", 7, "--save-interval-updates", 4)
+    shutil.copy(tmp_path / "checkpoint_1_4.pt", tmp_path / "checkpoint_last.pt")
+    file = tmp_path / "samples" / "samples.0.jsonl"
+    assert updates(saved(file.parent), 6)
+    file.write_bytes(file.read_bytes()[:-9])
+    train(*found)
+    assert file.read_bytes() == (folder / "samples" / file.name).read_bytes()
+
+
+def test_killed_while_it_samples(chain, mono, tmp_path):
+    found = [chain.data, *flags("dual_learning", chain, mono), *SCHEDULE, "--save-interval-updates", 2]
+    runs = {name: [*found, "--save-dir", tmp_path / name, "--save-samples", tmp_path / name] for name in ("whole", "killed")}
+    train(*runs["whole"])
+    file = tmp_path / "killed" / "samples.0.jsonl"
+    process = processes().Process(target=train_in_process, args=(tmp_path / "log", runs["killed"]))
+    process.start()
+    deadline = time.time() + 120
+    while process.is_alive() and time.time() < deadline:
+        if file.exists() and file.stat().st_size > 3e4:
+            os.kill(process.pid, signal.SIGKILL)
+            break
+        time.sleep(0.002)
+    process.join()
+    assert process.exitcode == -signal.SIGKILL, (tmp_path / "log").read_text()
+    assert 0 < len(updates(saved(file.parent), *range(13))) < 416
+    train(*runs["killed"])
+    assert file.read_bytes() == (tmp_path / "whole" / file.name).read_bytes()
+
+
+def log_mean_exp(values):
+    return math.log(sum(map(math.exp, values)) / len(values))
+
+
+def estimate_of(line):
+    """What is logged of a direction, as its name and by the samples of one sentence; of the dual one by its reverse."""
+    there, back = line["direction"], DIRECTIONS[1 - DIRECTIONS.index(line["direction"])]
+    if "risk" in line:
+        texts = [text.replace("<s>", "").replace("<unk>", "UNKNOWN") for text in line["samples"]]
+        risks = [1 - sacrebleu.sentence_bleu(text, [line["reference"]]).score / 100 for text in texts]
+        assert risks == pytest.approx(line["risk"], abs=1e-9)
+        weights = [math.exp(5e-3 * log_p) for log_p in line["log_p"]]
+        return f"risk_{there}", sum(weight * risk for weight, risk in zip(weights, risks)) / sum(weights)
+    if "reward" in line:
+        rewards = [0.01 * lm + 0.99 * back for lm, back in zip(line["reward_lm"], line["log_p_back"])]
+        return f"reward_{there}", sum(rewards) / len(rewards)
+    log_weights = [sum(terms) for terms in zip(line["log_p_back"], line["log_p_sample"], (-q for q in line["log_q"]))]
+    if "estimate" in line:
+        return f"log_marginal_estimate_{back}", log_mean_exp(log_weights)
+    return f"bound_{back}", sum(log_weights) / len(log_weights)
+
+
+def test_what_is_logged_can_be_computed_from_the_samples(uninterrupted):
+    _, folder, run = uninterrupted
+    lines = saved(folder / "samples")
+    for update, logged in enumerate(run.stats["train_inner"]):
+        estimates = {}
+        for line in updates(lines, update):
+            key, value = estimate_of(line)
+            estimates.setdefault(key, []).append(value)
+        assert len(estimates) == 2
+        for key, found in estimates.items():
+            assert sum(found) / len(found) == pytest.approx(float(logged[key]), abs=1e-3), key
 
 
 # ---- two workers
@@ -503,12 +579,22 @@ def test_two_workers_do_what_one_does_with_twice_the_batch(chain, mono, without_
         found = with_warm_starts(flags(method, chain, mono), without_dropout["de-en"], without_dropout["en-de"])
         runs[method] = [chain.data, *found, "--batch-size", 32, "--max-epoch", 2, "--optimizer", "sgd", "--lr", 0.2]
         runs[method] += ["--sample-beam", "--disable-validation", "--clip-norm", 5]
-    runs["minimum_risk"] += ["--sharpness", 1, "--risk-weight", 20]
-    runs["dual_learning"] += ["--reward-baseline", "mean"]
+        runs[method] += ["--save-samples", tmp_path / method / "samples"]
+    runs["minimum_risk"][1:1] = ["--sharpness", 1, "--risk-weight", 20]
+    runs["dual_learning"][1:1] = ["--reward-baseline", "mean"]
     train_by_two_workers(tmp_path, runs)
     for method, found in runs.items():
         two = check_workers(tmp_path / method)["train_inner"]
-        one = train(*found, "--update-freq", 2, "--save-dir", tmp_path / "one" / method).stats["train_inner"]
+        folder = tmp_path / "one" / method
+        one = train(*found[:-1], folder / "samples", "--update-freq", 2, "--save-dir", folder).stats["train_inner"]
+        of_one = saved(folder / "samples")
+        of_two = [line for rank in (0, 1) for line in saved(tmp_path / method / "samples", rank)]  # none of a dummy batch
+        assert {(line["update"], line["batch"]) for line in of_one} == {(0, 0), (0, 1), (1, 0), (2, 0), (2, 1), (3, 0)}
+        left, right = (
+            Counter((line["update"], line["direction"], line["id"], line["sentence"]) for line in lines)
+            for lines in (of_one, of_two)
+        )
+        assert left == right
         left, right = (load(tmp_path / name / method / "checkpoint_last.pt")["model"] for name in ("one", "."))
         warm = {f"models.{d}.{k}": v for d in DIRECTIONS for k, v in load(chain.warm[d])["model"].items()}
         assert largest_difference({key: left[key] for key in warm}, warm) > 1e-2
