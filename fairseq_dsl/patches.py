@@ -16,6 +16,7 @@ from fairseq.trainer import Trainer
 
 from .bleu import log_tokenizer, tokenized, tokenizer_of
 from .compat import drop_fast_path_parameters
+from . import prefetching
 from .errors import BadInput
 from .files import written_atomically
 from .untrusted import checked_loading
@@ -128,3 +129,4 @@ check_checkpoints()
 validate_by_language()
 tell_criterions()
 tell_optimizers()
+prefetching.install()
