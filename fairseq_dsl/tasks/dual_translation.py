@@ -23,7 +23,7 @@ from omegaconf import II, DictConfig, open_dict
 from ..bleu import bleu_sums, check_tokenizer, log_bleu, log_tokenizer
 from ..checkpoints import Checkpoint, build_config, languages_of, plain, without_files
 from ..criterions import PAIR_CRITERIONS
-from ..data import DualDataset, MonolingualData, files_of_side
+from ..data import DualDataset, MonolingualData, files_of_side, leave_out_too_long
 from ..errors import BadInput, advice_on_memory
 from ..gradients import clip_and_log_gradients
 from ..marginals import Marginals, ScoreCache, Side, data_parallel_workers
@@ -131,6 +131,7 @@ class DualTranslationTask(TranslationTask):
         self.model_max_positions = None
         self._warm_starts: Optional[TranslationModels] = None
         self._proposals: Optional[Tuple[TranslationModels, Dict[str, torch.nn.Module]]] = None
+        self._lines_read = 0  # by fairseq-interactive
         self.criterion = None
         self.marginals: Optional[Marginals] = None
         self._monolingual: Optional[Dict[str, MonolingualData]] = None  # by language
@@ -406,17 +407,15 @@ class DualTranslationTask(TranslationTask):
     def filter_indices_by_size(self, indices, dataset, max_positions=None, ignore_invalid_inputs=False):
         """In training and validation, skip pairs with an empty or a too long side, and say how many.
 
-        Generation keeps every sentence, or refuses before it writes one.
+        Generation keeps every sentence that is short enough, and names the others.
         """
-        kept, too_long = dataset.filter_indices_by_size(indices, max_positions)
         if self.criterion is None:
-            if len(too_long):
-                raise BadInput(
-                    f"sentence {too_long[0]} has {dataset.size(too_long[0])} (source, target) tokens, the limit is "
-                    f"{max_positions}; raise --max-source-positions and --max-target-positions if the model allows, "
-                    "or split the sentence (none is left out of a translation)"
-                )
-            return indices
+            lines_before = max(self._lines_read - len(dataset), 0)
+            kept = leave_out_too_long(indices, dataset, max_positions, ignore_invalid_inputs, lines_before)
+            if not len(kept) and isinstance(dataset, DualDataset):
+                raise BadInput(f"{self.cfg.data}: none of the {len(dataset):,} sentences is short enough")
+            return kept
+        kept, too_long = dataset.filter_indices_by_size(indices, max_positions)
         empty = dataset.empty_pairs(kept)
         for count, what in ((len(too_long), f"longer than {max_positions} tokens"), (empty.sum(), "with an empty side")):
             if count:
@@ -486,6 +485,10 @@ class DualTranslationTask(TranslationTask):
             log_bleu(logging_outputs, list(self.directions))
 
     # ---- inference: fairseq's generators see the active direction's model itself
+
+    def get_interactive_tokens_and_lengths(self, lines, encode_fn):
+        self._lines_read += len(lines)  # a data set is made of each buffer of lines, and counts them from 0
+        return super().get_interactive_tokens_and_lengths(lines, encode_fn)
 
     def build_generator(self, models, *args, **kwargs):
         return super().build_generator(self._active(models), *args, **kwargs)

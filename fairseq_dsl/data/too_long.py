@@ -1,0 +1,44 @@
+"""Sentences that are longer than the models can translate."""
+
+import logging
+
+import numpy as np
+from fairseq.data import LanguagePairDataset
+
+from ..errors import BadInput
+
+logger = logging.getLogger(__name__)
+
+SKIP = "--skip-invalid-size-inputs-valid-test"
+
+
+def leave_out_too_long(
+    indices: np.ndarray, dataset: LanguagePairDataset, max_positions, skip: bool, lines_before: int = 0
+) -> np.ndarray:
+    """The sentences to translate, those that fit the models; the others are named, each by its line of the input.
+
+    Args:
+        indices: of sentences of `dataset`, ``(sentences,)``.
+        max_positions: the longest source and target, in tokens with the end-of-sentence symbol.
+        skip: warn of each that is left out, where `BadInput` would be raised before one is translated.
+        lines_before: how many lines of the input stand before `dataset`, which then is a part of it.
+    """
+    kept, too_long = dataset.filter_indices_by_size(indices, max_positions)
+    sentences = []
+    for index in sorted(too_long):
+        lengths = " and ".join(
+            f"{size:,} {side} tokens (limit {limit:,})"
+            for side, size, limit in zip(("source", "target"), dataset.size(index), max_positions)
+            if size > limit
+        )
+        number = lines_before + index
+        sentences.append(f"line {number + 1} of the input (sentence {number}) has {lengths}")
+    if sentences and not skip:
+        more = f", and {len(sentences) - 1:,} more are too long" if len(sentences) > 1 else ""
+        raise BadInput(
+            f"{sentences[0]}{more}; split it, raise --max-source-positions and --max-target-positions if the model "
+            f"allows, or leave out what is too long with {SKIP} (in Python, skip_invalid_size_inputs=True)"
+        )
+    for sentence in sentences:
+        logger.warning(f"{sentence}: left out")
+    return kept
