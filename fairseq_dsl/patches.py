@@ -4,6 +4,7 @@ Each item says what goes wrong without it.
 """
 
 import functools
+import logging
 import pickle
 import shutil
 
@@ -129,4 +130,22 @@ check_checkpoints()
 validate_by_language()
 tell_criterions()
 tell_optimizers()
+def keep_one_handler_for_each_log_file():
+    """``--log-file``: every progress bar adds a handler, so that by epoch 10 each line stands there ten times."""
+    for name in ("fairseq_cli.train", "fairseq.logging.progress_bar"):
+        logger = logging.getLogger(name)
+        logger.addHandler = functools.partial(_add_handler, logger, logger.addHandler)
+
+
+def _add_handler(logger, add, handler):
+    """Add a handler to a logger of fairseq, in the place of one that it has for a file."""
+    if isinstance(handler, logging.FileHandler):
+        for earlier in [other for other in logger.handlers if isinstance(other, logging.FileHandler)]:
+            logger.removeHandler(earlier)
+            earlier.close()
+    add(handler)
+
+
+copy_checkpoints_atomically()
+keep_one_handler_for_each_log_file()
 prefetching.install()
