@@ -21,6 +21,7 @@ from . import prefetching
 from .errors import BadInput
 from .files import written_atomically
 from .untrusted import checked_loading
+from .save_dir import verify_save_dir
 
 
 def copy_checkpoints_atomically():
@@ -149,3 +150,4 @@ def _add_handler(logger, add, handler):
 copy_checkpoints_atomically()
 keep_one_handler_for_each_log_file()
 prefetching.install()
+checkpoint_utils.verify_checkpoint_directory = verify_save_dir
