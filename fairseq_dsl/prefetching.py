@@ -57,7 +57,9 @@ class StoppableConsumer(iterators.BackgroundConsumer):
 
 
 def running() -> List[StoppableConsumer]:
-    return [thread for thread in threading.enumerate() if isinstance(thread, StoppableConsumer)]
+    """All such threads but this one."""
+    others = (thread for thread in threading.enumerate() if thread is not threading.current_thread())
+    return [thread for thread in others if isinstance(thread, StoppableConsumer)]
 
 
 def end(consumers: List[StoppableConsumer]):

@@ -5,14 +5,14 @@ import fcntl
 import os
 import socket
 import tempfile
-from typing import Dict
+from typing import Dict, Tuple
 
 from .errors import BadInput
 from .files import NO_LINK
 
 LOCK = ".fairseq-train.lock"  # scripts/step.py has a lock of its own there, .lock
 
-_held: Dict[str, int] = {}  # descriptors of the lock files by folder, open until the process ends
+_held: Dict[Tuple[int, str], int] = {}  # descriptors of the lock files by process and folder, open until it ends
 
 
 def verify_save_dir(save_dir: str):
@@ -31,10 +31,10 @@ def verify_save_dir(save_dir: str):
 
 
 def _lock(save_dir: str):
-    folder = os.path.realpath(save_dir)
-    if folder in _held:
+    holding = os.getpid(), os.path.realpath(save_dir)  # a forked process has a copy, and no lock
+    if holding in _held:
         return  # of an earlier training in this process
-    descriptor = os.open(os.path.join(folder, LOCK), os.O_RDWR | os.O_CREAT | NO_LINK, 0o666)
+    descriptor = os.open(os.path.join(save_dir, LOCK), os.O_RDWR | os.O_CREAT | NO_LINK, 0o666)
     try:
         # A lock of the process, unlike flock's: the processes that load data do not inherit it. They live on for some
         # seconds when the training is killed, which may be resumed at once.
@@ -50,4 +50,4 @@ def _lock(save_dir: str):
         ) from None
     os.ftruncate(descriptor, 0)
     os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
-    _held[folder] = descriptor
+    _held[holding] = descriptor
