@@ -21,6 +21,9 @@ setup(
         "torch>=1.13",
         "sacrebleu>=2.0",
         "sentencepiece",
+        # fairseq's --tensorboard-logdir wants it, and without it each command begins with "Please install tensorboardX",
+        # before it loads a plugin.
+        "tensorboardX",
     ],
     extras_require={
         "report": ["matplotlib"],

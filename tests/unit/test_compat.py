@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import importlib
 import os
 import pickle
 import shutil
@@ -28,6 +29,10 @@ def without_fix(function):
     """What a function of ours stands in for: it keeps the original in its closure."""
     (original,) = [cell.cell_contents for cell in function.__closure__ if callable(cell.cell_contents)]
     return original
+
+
+def test_fairseq_asks_for_no_further_package():
+    assert importlib.import_module("fairseq.tasks.text_to_speech").SummaryWriter is not None
 
 
 @pytest.mark.skipif(TORCH < (2, 6), reason="torch < 2.6 loads everything, code too")
