@@ -15,13 +15,13 @@ from fairseq.tasks import FairseqTask
 from fairseq.tasks.translation import TranslationTask
 from fairseq.trainer import Trainer
 
+from . import prefetching
 from .bleu import log_tokenizer, tokenized, tokenizer_of
 from .compat import drop_fast_path_parameters
-from . import prefetching
 from .errors import BadInput
 from .files import written_atomically
-from .untrusted import checked_loading
 from .save_dir import verify_save_dir
+from .untrusted import checked_loading
 
 
 def copy_checkpoints_atomically():
@@ -125,12 +125,6 @@ def tell_optimizers():
     Trainer.clip_grad_norm = clip_grad_norm
 
 
-copy_checkpoints_atomically()
-average_parameters_alone()
-check_checkpoints()
-validate_by_language()
-tell_criterions()
-tell_optimizers()
 def keep_one_handler_for_each_log_file():
     """``--log-file``: every progress bar adds a handler, so that by epoch 10 each line stands there ten times."""
     for name in ("fairseq_cli.train", "fairseq.logging.progress_bar"):
@@ -148,6 +142,11 @@ def _add_handler(logger, add, handler):
 
 
 copy_checkpoints_atomically()
+average_parameters_alone()
+check_checkpoints()
+validate_by_language()
+tell_criterions()
+tell_optimizers()
 keep_one_handler_for_each_log_file()
 prefetching.install()
 checkpoint_utils.verify_checkpoint_directory = verify_save_dir
