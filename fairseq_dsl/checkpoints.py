@@ -222,4 +222,9 @@ def write_checkpoint(state: Dict[str, Any], path: str):
     """``torch.save``, atomically, making the folder where it does not exist."""
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     with written_atomically(path) as file:
-        torch.save(state, file)
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):  # such as a full disk, of which torch's writer says nothing
+                raise error.__context__ from None
+            raise

@@ -32,9 +32,11 @@ def written_atomically(path: str, mode: str = "wb", **keywords) -> Iterator[IO]:
             yield file
             file.flush()
             os.replace(beside, path)  # while the lock is held
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.remove(beside)
+        if isinstance(error, OSError):
+            error.filename = error.filename or path  # a full disk does not say where
         raise
     remove_unfinished(f"{glob.escape(path)}.*")
 
