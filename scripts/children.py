@@ -1,6 +1,12 @@
-"""Child processes that never outlive the script that started them, even when that is killed."""
+"""Child processes that never outlive the script that started them, even when that is killed.
+
+Shell scripts run a command that ends with them so, `$$` being their own process:
+
+    python scripts/children.py $$ COMMAND ...
+"""
 
 import ctypes
+import os
 import signal
 import subprocess
 import sys
@@ -9,22 +15,32 @@ _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
-def die_with_parent():
-    """Asks Linux to end the calling process when its parent ends; elsewhere an orphan runs on until it is done.
+def end_with(parent):
+    """Asks Linux to end the calling process when its parent does; elsewhere an orphan runs on until it is done.
 
-    Without it a trainer whose script was killed (`kill -9`) would go on writing checkpoints under the next run.
+    Without it a trainer whose script was killed (`kill -9`) would go on writing checkpoints under the next run. The
+    request outlives `exec`, but is not inherited: each process asks for itself.
+
+    Args:
+        parent: the parent's process number; where the parent has ended already, the caller ends at once.
     """
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def start(command, **kwargs):
-    """Starts `command`; its output and errors come, line by line, from the returned process' `stdout`."""
+    """Starts `command`; its output and errors come, line by line, from the returned process' `stdout`.
+
+    The process ends with the thread that started it.
+    """
     options = dict(
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace", bufsize=1
     )
     options.update(kwargs)
-    return subprocess.Popen(command, preexec_fn=die_with_parent, **options)
+    parent = os.getpid()
+    return subprocess.Popen(command, preexec_fn=lambda: end_with(parent), **options)
 
 
 def stop(processes, patience=10):
@@ -38,3 +54,8 @@ def stop(processes, patience=10):
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+if __name__ == "__main__":
+    end_with(int(sys.argv[1]))
+    os.execvp(sys.argv[2], sys.argv[2:])

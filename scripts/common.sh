@@ -24,6 +24,7 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 train() {
     local save_dir=$1
     shift
+    [[ -n $save_dir ]] || die "SAVE_DIR is empty; expected the name of a folder"
     exec "$PYTHON" "$scripts/step.py" "$save_dir" -- \
         fairseq-train "$@" --save-dir "$save_dir" --log-file "$save_dir/train.log" --log-format json
 }

@@ -27,15 +27,17 @@ while [[ $# -gt 0 ]]; do
 done
 [[ $recipe == homeassistant || $lang == de ]] || die "--toy has German and English only; leave --lang $lang out"
 [[ $lang != en ]] || die "--lang en: the other language is English already"
+[[ $lang =~ ^[A-Za-z0-9]+([-_][A-Za-z0-9]+)*$ ]] || die "--lang '$lang': expected a language's code, e.g. de or zh-Hans"
 corpus_lang=$lang lang=${lang//-/_} # a hyphen divides the languages of a pair: the recipe writes zh_Hans for zh-Hans
 cd "$(dirname "$0")/.."
 
 data=data-bin/$recipe-$lang-en
 run=demo-$recipe-$lang-en
 mkdir -p "$run"
+[[ ! -L $run/.lock ]] || die "$run/.lock: expected no symbolic link"
 # Two demos would train in the same folders. A demo that was killed may have left a process that still holds the lock.
 if command -v flock >/dev/null; then
-    exec 9>"$run/.lock"
+    exec 9>>"$run/.lock"
     flock -n 9 || { echo "waiting for another demo.sh that works in $run"; flock 9; }
 fi
 
@@ -65,39 +67,47 @@ trap 'finish $?' EXIT
 began=$SECONDS
 step() { printf '\n== %s (%d:%02d)\n' "$*" $(((SECONDS - began) / 60)) $(((SECONDS - began) % 60)); }
 
+# A command that ends with this script, also when that is killed: the next run would find it at work. In a command
+# substitution, `exec` makes it this script's own child.
+for python in "${PYTHON:-python3}" python3.11 python3.12 python3.10 ""; do
+    [[ -n $python ]] || die "no Python that works; name one with PYTHON="
+    "$python" -c "" 2>/dev/null && break
+done
+bound=("$python" scripts/children.py $$)
+
 step "1/7 installation"
-PYTHON=$(scripts/venv.sh)
+PYTHON=$(exec "${bound[@]}" scripts/venv.sh)
 export PYTHON OMP_NUM_THREADS=1
 echo "$PYTHON"
 
 step "2/7 corpus $recipe, $lang-en"
-"data-bin-recipes/$recipe/prepare.sh" --lang "$corpus_lang" --out "$data" "${vocabulary[@]}"
+"${bound[@]}" "data-bin-recipes/$recipe/prepare.sh" --lang "$corpus_lang" --out "$data" "${vocabulary[@]}"
 
 step "3/7 language models, two at a time"
-"$PYTHON" scripts/parallel.py \
+"${bound[@]}" "$PYTHON" scripts/parallel.py \
     scripts/train_lm.sh "$data-lm.$lang" "$run/lm.$lang" "${lm[@]}" ::: \
     scripts/train_lm.sh "$data-lm.en" "$run/lm.en" "${lm[@]}"
 
 step "4/7 warm starts, two at a time"
-"$PYTHON" scripts/parallel.py \
+"${bound[@]}" "$PYTHON" scripts/parallel.py \
     scripts/train_translation.sh "$data" "$lang" en "$run/$lang-en" "${warm[@]}" ::: \
     scripts/train_translation.sh "$data" en "$lang" "$run/en-$lang" "${warm[@]}"
 
 step "5/7 the control and dual supervised learning, at the same time"
 dsl+=(--primal-checkpoint "$run/$lang-en/checkpoint_best.pt" --dual-checkpoint "$run/en-$lang/checkpoint_best.pt"
     --source-lm "$run/lm.$lang/checkpoint_best.pt" --target-lm "$run/lm.en/checkpoint_best.pt")
-"$PYTHON" scripts/parallel.py \
+"${bound[@]}" "$PYTHON" scripts/parallel.py \
     scripts/train.sh --method control "$data" "$lang" en "$run/control" "${dsl[@]}" ::: \
     scripts/train.sh --method dsl "$data" "$lang" en "$run/dsl" "${dsl[@]}"
 
 step "6/7 translating the test set in both directions"
-"$PYTHON" scripts/evaluate.py --data-bin "$data" -s "$lang" -t en --output "$run/evaluation" --jobs 2 \
+"${bound[@]}" "$PYTHON" scripts/evaluate.py --data-bin "$data" -s "$lang" -t en --output "$run/evaluation" --jobs 2 \
     --baseline "control=$run/control/checkpoint_best.pt" --system "dsl=$run/dsl/checkpoint_best.pt" \
     --system "warm start=$run/$lang-en/checkpoint_best.pt,$run/en-$lang/checkpoint_best.pt"
 
 step "7/7 report"
 note="This shows the chain at work. The models are small and were trained for minutes: gains need longer training."
-"$PYTHON" scripts/report.py --output "$run/report.md" \
+"${bound[@]}" "$PYTHON" scripts/report.py --output "$run/report.md" \
     --title "Dual supervised learning: $recipe, $lang-en" --note "$note" \
     --evaluation "$run/evaluation/evaluation.json" --run "control=$run/control" --run "dsl=$run/dsl" \
     --run "language model $lang=$run/lm.$lang" --run "language model en=$run/lm.en" \

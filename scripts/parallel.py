@@ -8,10 +8,12 @@ they train is kept. Ctrl-C ends them all.
 """
 
 import os
+import shutil
 import sys
 import threading
 
 import children
+import commandline
 from progress import MARK, PIPED, StatusLine
 
 SEPARATOR = ":::"
@@ -48,8 +50,10 @@ def main():
     commands = split(sys.argv[1:])
     if not commands or sys.argv[1] in ("-h", "--help"):
         print(__doc__)
-        return 0 if len(sys.argv) > 1 else 2
-    children.die_with_parent()
+        return 0 if sys.argv[1:2] in (["-h"], ["--help"]) else 2
+    for command in commands:
+        if not shutil.which(command[0]):
+            sys.exit(f"parallel.py: error: {command[0]!r} is no command")
     status = StatusLine()
     environment = dict(os.environ, **{PIPED: "1"})
     states = [""] * len(commands)
@@ -74,4 +78,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    commandline.run(main)

@@ -80,6 +80,11 @@ for flag in --primal-checkpoint --dual-checkpoint --source-lm --target-lm --sour
     path=$(value "$flag")
     [[ -z $path || -e $path ]] || die "$flag $path: nothing of this name is there"
 done
+for flag in --primal-checkpoint --dual-checkpoint --source-lm --target-lm; do
+    path=$(value "$flag")
+    [[ ! -d $path ]] || die "$flag $path: expected a checkpoint, found a folder"
+done
+[[ $source_lang != "$target_lang" ]] || die "$source_lang $target_lang: expected two languages"
 for lang in "$source_lang" "$target_lang"; do
     [[ -f $data/dict.$lang.txt ]] || die "$data: no dict.$lang.txt there; a folder of fairseq-preprocess is wanted"
 done

@@ -16,6 +16,7 @@ source "$(dirname "$0")/common.sh"
 [[ $# -ge 4 ]] || { usage "$0" >&2; exit 2; }
 data=$1 source_lang=$2 target_lang=$3 save_dir=$4
 shift 4
+[[ $source_lang != "$target_lang" ]] || die "$source_lang $target_lang: expected two languages"
 for lang in "$source_lang" "$target_lang"; do
     [[ -f $data/dict.$lang.txt ]] || die "$data: no dict.$lang.txt there; a folder of fairseq-preprocess is wanted"
 done

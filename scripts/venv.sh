@@ -43,7 +43,10 @@ code="code $(find fairseq_dsl -name '*.py' -print0 | sort -z | xargs -0 cat | ck
 installed=$venv/installed.txt # what the environment was last brought to; absent while it is being changed
 building=$venv/building.txt   # there until the first installation ends: an environment with it is made anew
 
-install() { "$venv/bin/python" -m pip install --disable-pip-version-check "$@" >&2; }
+# pip ends with this script, also when that is killed: the next run would find it at work.
+install() {
+    "$PYTHON" scripts/children.py $$ "$venv/bin/python" -m pip install --disable-pip-version-check "$@" >&2
+}
 if ! grep -qxF "$requirements" "$installed" 2>/dev/null; then
     echo "installing the plugin and what it needs in $venv (some minutes)" >&2
     [[ -e $building ]] && rm -rf "$venv"
@@ -51,7 +54,7 @@ if ! grep -qxF "$requirements" "$installed" 2>/dev/null; then
     if [[ ! -x $venv/bin/python ]]; then
         works "$PYTHON" ||
             die "$PYTHON lacks the module ensurepip; on Debian and Ubuntu: apt install python$(version "$PYTHON")-venv"
-        "$PYTHON" -m venv "$venv" >&2
+        "$PYTHON" scripts/children.py $$ "$PYTHON" -m venv "$venv" >&2
         touch "$building"
     fi
     # fairseq 0.12.2 depends on a version of omegaconf whose metadata newer ones refuse.
@@ -65,7 +68,8 @@ elif ! grep -qxF "$code" "$installed"; then
     rm -rf build "$installed" # a module that is gone would be packed again from build/
     install --no-deps --force-reinstall .
 fi
-printf '%s\n' "$requirements" "$code" >"$installed.tmp"
-mv "$installed.tmp" "$installed"
+beside=$(mktemp "$installed.XXXXXX")
+printf '%s\n' "$requirements" "$code" >"$beside"
+mv "$beside" "$installed"
 rm -f "$building"
 echo "$PWD/$venv/bin/python"

@@ -1,0 +1,110 @@
+"""What the scripts' command lines share: bad input gives one line on the standard error, before anything is written."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+_ENOUGH = 1_000_000  # more resamples, jobs or updates than this could only hang
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser with a script's docstring as its help, and errors of one line."""
+
+    def __init__(self, description):
+        super().__init__(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: error: {one_line(message)}\n")
+
+    def check(self, flag, kind, text):
+        """Refuses the value of a flag as `kind` would as its type, but after the flags have been held together."""
+        try:
+            kind(text)
+        except argparse.ArgumentTypeError as error:
+            self.error(f"argument {flag}: {error}")
+
+
+def one_line(message):
+    """
+    >>> one_line("no file 'a\\nb'")
+    "no file 'a b'"
+    """
+    return " ".join(str(message).splitlines())
+
+
+def positive(text):
+    """The type of an option that is a whole number from 1 on.
+
+    >>> positive("5")
+    5
+    >>> positive("0")
+    Traceback (most recent call last):
+    argparse.ArgumentTypeError: expected a whole number from 1 to 1,000,000, found '0'
+    """
+    # ASCII digits: int() also takes "1_000" and other scripts' digits
+    if text.isascii() and text.isdigit() and 1 <= int(text[:20]) <= _ENOUGH:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"expected a whole number from 1 to {_ENOUGH:,}, found {text!r}")
+
+
+def input_file(text):
+    """The type of an option that names a file to read."""
+    if not os.path.isfile(text):
+        raise argparse.ArgumentTypeError(f"expected a file, found {_found(text)}")
+    return text
+
+
+def input_folder(text):
+    """The type of an option that names a folder to read."""
+    if not os.path.isdir(text):
+        raise argparse.ArgumentTypeError(f"expected a folder, found {_found(text)}")
+    return text
+
+
+def output_file(text):
+    """The type of an option that names a file to write, in a folder that may not exist yet."""
+    if text.endswith("/") or not text or os.path.lexists(text) and not os.path.isfile(text):
+        raise argparse.ArgumentTypeError(f"expected the name of a file to write, found {_found(text)}")
+    output_folder(os.path.dirname(text) or ".")
+    return text
+
+
+def output_folder(text):
+    """The type of an option that names a folder to write to, which may not exist yet."""
+    folder = Path(text).absolute()
+    while not os.path.lexists(folder):
+        folder = folder.parent
+    if not text or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise argparse.ArgumentTypeError(f"expected a folder that can be written to, found {_found(text and folder)}")
+    return text
+
+
+def refuse_overwriting(parser, output, inputs):
+    """Ends a command whose output would replace one of its inputs, under whatever name."""
+    for path in inputs:
+        if os.path.exists(output) and os.path.exists(path) and os.path.samefile(output, path):
+            parser.error(f"{output}: expected another file to write than the input {path}")
+
+
+def _found(path):
+    path = str(path)
+    if os.path.isdir(path):
+        return f"the folder {path!r}"
+    if os.path.isfile(path):
+        return f"the file {path!r}"
+    return f"{path!r}, which {'is no regular file' if os.path.lexists(path) else 'does not exist'}"
+
+
+def run(main):
+    """Ends the process as `main()` does; where a file cannot be read or written, with a line that says which and why."""
+    program = os.path.basename(sys.argv[0])
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else error
+        sys.exit(f"{program}: error: {one_line(what)}")
+    except UnicodeDecodeError as error:
+        sys.exit(f"{program}: error: {one_line(error)}")

@@ -1,0 +1,10 @@
+"""The plugin's `written_atomically`, for scripts that start at once.
+
+Importing it from the plugin would import torch and fairseq, which takes seconds; its file needs neither.
+"""
+
+import runpy
+from pathlib import Path
+
+_PLUGIN = Path(__file__).resolve().parents[1] / "fairseq_dsl"
+written_atomically = runpy.run_path(str(_PLUGIN / "files.py"))["written_atomically"]
