@@ -13,18 +13,22 @@ train_lm.sh, train_translation.sh and train.sh call it.
 """
 
 import argparse
+import contextlib
 import fcntl
-import hashlib
 import itertools
 import os
 import shlex
+import shutil
 import sys
 import time
 from collections import deque
 from pathlib import Path
 
 import children
+import commandline
 import trainlog
+from files import written_atomically
+from inputs import checksum, files_of
 from progress import StatusLine, bar, clock
 
 _LINES_OF_A_FAILURE = 30
@@ -49,24 +53,26 @@ def without_overridden(command):
 
 def identity(command, save_dir):
     """Returns the text that tells whether two steps are the same: the command, and the content of its files."""
-    lines = [shlex.join(command)]
-    for argument in command:
-        for path in map(Path, filter(os.path.exists, argument.split(os.pathsep))):
-            if save_dir in path.parents:
-                continue
-            # The index files hold every sentence's length: enough to see that a data folder was made again from other
-            # text.
-            files = sorted([*path.glob("dict*.txt"), *path.glob("*.idx")]) if path.is_dir() else [path]
-            lines += [f"{file} {_checksum(file)}" for file in files]
+    lines = [shlex.join(command), *(f"{file} {checksum(file)}" for file in files_of(command, besides=save_dir))]
     return "\n".join(lines) + "\n"
 
 
-def _checksum(path):
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()[:16]
+def is_same(old, new):
+    """Whether two identities are of the same step. Those of version 0.2 know of a folder's index files alone."""
+    if ".idx " in old and ".bin " not in old:
+        return set(old.splitlines()) <= set(new.splitlines())
+    return old == new
+
+
+def read(path):
+    """The text of a note that an earlier run left; empty if there is none, or a full disk left a part of it."""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    return text if text.endswith("\n") else ""
+
+
+def write(path, text):
+    with written_atomically(str(path), "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 def difference(old, new):
@@ -84,7 +90,7 @@ def difference(old, new):
 
 def lock(save_dir, status):
     """Keeps a second trainer out of `save_dir`. The lock is the open file's, which the trainer inherits."""
-    handle = open(save_dir / ".lock", "w")
+    handle = os.open(save_dir / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     deadline = time.monotonic() + _SECONDS_FOR_A_LOCK
     while True:
         try:
@@ -121,10 +127,12 @@ class Progress:
             self.status.message(f"{self.name}: validation at update {parsed[1].get('num_updates', 0):g}: {numbers}")
 
     def _show(self, statistics):
-        updates = statistics["num_updates"]
+        updates, epoch = statistics.get("num_updates"), statistics.get("update")
+        if updates is None:
+            return  # a line of JSON, but not of fairseq's progress
         now = time.monotonic()
         self.start = self.start or (now, updates)
-        total = self.total or updates * self.epochs / statistics["update"] if self.total or self.epochs else 0
+        total = self.total or (updates * self.epochs / epoch if self.epochs and epoch else 0)
         text = f"{self.name} {bar(updates, total)} update {updates:g}"
         if total:
             text += f" of {total:.0f}"
@@ -134,17 +142,21 @@ class Progress:
 
 
 def _number_given(command, flag):
-    """The number given with `flag` in a command; None if there is none."""
+    """The number given with `flag` in a command; None if there is none, or another text that fairseq will refuse."""
     for word, following in zip(command, [*command[1:], ""]):
         if word == flag or word.startswith(f"{flag}="):
-            return float(word.partition("=")[2] or following)
+            with contextlib.suppress(ValueError):
+                return float(word.partition("=")[2] or following)
     return None
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = commandline.Parser(__doc__)
     parser.add_argument(
-        "save_dir", metavar="SAVE_DIR", type=Path, help="folder of the checkpoints, the log and the notes of this step"
+        "save_dir",
+        metavar="SAVE_DIR",
+        type=commandline.output_folder,
+        help="folder of the checkpoints, the log and the notes of this step",
     )
     parser.add_argument(
         "command",
@@ -154,30 +166,36 @@ def main():
     )
     args = parser.parse_args()
     command = without_overridden(args.command[1:] if args.command[:1] == ["--"] else args.command)
-    save_dir = args.save_dir
+    if not command:
+        parser.error("expected a command after --")
+    if not shutil.which(command[0]):
+        parser.error(f"expected a command after --, found {command[0]!r}, which is none")
+    save_dir = Path(args.save_dir)
     save_dir.mkdir(parents=True, exist_ok=True)
     begun, done = save_dir / "begun.txt", save_dir / "done.txt"
     status = StatusLine()
 
     held = lock(save_dir, status)
     this = identity(command, save_dir)
-    if begun.exists() and begun.read_text() != this:
+    earlier = read(begun)
+    if earlier and not is_same(earlier, this):
         sys.exit(
-            f"{save_dir} was begun differently: {difference(begun.read_text(), this)}. "
+            f"{save_dir} was begun differently: {difference(earlier, this)}. "
             f"Remove that folder or name another one; to go on in it all the same, remove {begun}."
         )
     status.message(f"$ {shlex.join(command)}")
-    if done.exists() and done.read_text() == this:
+    finished = read(done)
+    if finished and is_same(finished, this):
         status.message(f"{save_dir.name}: already done, see {save_dir}")
         return 0
-    begun.write_text(this)
+    write(begun, this)
     if (save_dir / "checkpoint_last.pt").exists():
         status.message(f"{save_dir.name}: goes on from {save_dir / 'checkpoint_last.pt'}")
 
     progress = Progress(save_dir.name, command, status)
     status.update(f"{save_dir.name}: starting")
     tail = deque(maxlen=_LINES_OF_A_FAILURE)
-    process = children.start(command, pass_fds=[held.fileno()])
+    process = children.start(command, pass_fds=[held])
     try:
         for line in process.stdout:
             tail.append(line)
@@ -196,13 +214,11 @@ def main():
             f"the whole log is {save_dir / 'train.log'}"
         )
         if not (save_dir / "checkpoint_last.pt").exists():
-            begun.unlink()  # nothing is there to go on from: a corrected command may begin
+            begun.unlink(missing_ok=True)  # nothing is there to go on from: a corrected command may begin
         return code if code > 0 else 128 - code
-    done_beside = done.with_suffix(".tmp")
-    done_beside.write_text(this)
-    done_beside.replace(done)
+    write(done, this)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    commandline.run(main)
