@@ -4,15 +4,18 @@
     scripts/evaluate.py --data-bin data-bin/m30k -s de -t en --text data-bin/m30k-text/test \\
         --baseline control=control.pt --system dsl=dual.pt --system warm=de-en.pt,en-de.pt
 
-Prints, for each direction, sacrebleu's BLEU and chrF with their signatures, 95% confidence intervals and the p-values
-of a paired bootstrap test against the control, and each pair's duality gap on the test set, by the language models that
-it was trained with or those given here. The translations, the logs and the numbers (evaluation.json) are kept in the
-output folder; a translation that is there already is taken again.
+Prints, for each direction, sacrebleu's BLEU and chrF with their signatures and 95% confidence intervals, the difference
+from the control with its 95% interval and the p-value of a two-sided paired bootstrap test, and each pair's duality gap
+on the test set, by the language models that it was trained with or those given here. The translations, the logs and the
+numbers (evaluation.json) are kept in the output folder; a translation that is there already, of the same command on
+files of the same content, is taken again.
 """
 
 import argparse
+import hashlib
 import json
 import os
+import re
 import shlex
 import sys
 import threading
@@ -22,13 +25,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sacrebleu.metrics import BLEU, CHRF
-from sacrebleu.significance import PairedTest
 
 import children
+import commandline
+import significance
 import trainlog
+from files import written_atomically
+from inputs import checksum, files_of
 from progress import StatusLine, bar
 
 _LINES_OF_A_FAILURE = 20
+_NAME = re.compile(r"(?!\.)[^/\x00-\x1f\x7f]{1,100}")  # of a system: it begins the names of its files
 # fairseq's name of a duality statistic -> its name here.
 GAP_STATISTICS = {"duality_gap": "mean |gap|", "duality_gap_signed": "mean gap", "duality_loss": "mean gap²"}
 
@@ -48,6 +55,8 @@ class System:
             raise argparse.ArgumentTypeError(
                 f"{text!r} is neither NAME=DUAL.pt nor NAME=PRIMAL.pt,DUAL.pt (two plain checkpoints)"
             )
+        if not _NAME.fullmatch(name):
+            raise argparse.ArgumentTypeError(f"{name!r}: expected a name for files, without / or a leading dot")
         for file in (file for path in paths for file in path.split(os.pathsep)):
             if not os.path.isfile(file):
                 raise argparse.ArgumentTypeError(f"{file} of {text!r} is no file")
@@ -68,15 +77,15 @@ class Job:
     name: str
     command: list
     log: Path
-    inputs: list  # files that make the log stale when they are newer
+    inputs: list  # files without whose content the log is stale
     total: int = 0  # lines of hypotheses to come, for the line of progress
 
     def kept(self):
-        """Returns the output of an earlier run of the same command on the same files, or None."""
-        if not self.log.exists() or any(os.path.getmtime(file) > self.log.stat().st_mtime for file in self.inputs):
+        """Returns the output of an earlier run of the same command on files of the same content, or None."""
+        if not self.log.is_file():
             return None
-        first, *lines = self.log.read_text(encoding="utf-8").split("\n")
-        return lines if first == self._headline() else None
+        lines = self.log.read_text(encoding="utf-8", errors="replace").split("\n")
+        return lines[2:] if lines[:2] == self._headlines() else None
 
     def run(self, show, started):
         """Runs the command, calls `show` with its progress, and returns its lines."""
@@ -91,13 +100,13 @@ class Job:
         if process.wait():
             tail = "\n".join(deque(lines, maxlen=_LINES_OF_A_FAILURE))
             raise RuntimeError(f"{tail}\n{self.name}: exit code {process.returncode} of: {shlex.join(self.command)}")
-        beside = self.log.with_suffix(".tmp")
-        beside.write_text("\n".join([self._headline(), *lines]), encoding="utf-8")
-        beside.replace(self.log)
+        write(self.log, "\n".join([*self._headlines(), *lines]))
         return lines
 
-    def _headline(self):
-        return f"$ {shlex.join(self.command)}"
+    def _headlines(self):
+        contents = "".join(f"{file} {checksum(file)}\n" for file in self.inputs)
+        command = shlex.join(self.command).replace("\n", " ")
+        return [f"$ {command}", f"# inputs {hashlib.sha256(contents.encode(errors='surrogateescape')).hexdigest()}"]
 
 
 def run_all(jobs, workers, status):
@@ -166,28 +175,13 @@ def tokenizer(lang, chosen):
 def compare(systems, references, tokenize, resamples):
     """Scores `systems` [(name, hypotheses)], of which the first is the control.
 
-    Returns {metric: {"signature": ..., "systems": {name: {"score", "mean", "ci", "p_value"}}}}; the control has no
-    p-value.
+    Returns {metric: {"signature": ..., "systems": {name: numbers}}}, the numbers of `significance.compare`.
     """
-    metrics = {"BLEU": BLEU(tokenize=tokenize), "chrF": CHRF()}
-    signatures, scores = PairedTest(systems, metrics, [references], test_type="bs", n_samples=resamples)()
-    names = scores.pop("System")
-    for position, (_, translations) in enumerate(systems[1:], start=1):
-        if translations == systems[0][1]:  # the test counts only greater differences: it would call none significant
-            for results in scores.values():
-                results[position].p_value = 1.0
-    return {
-        metric: {
-            "signature": signatures[metric].format(),
-            "systems": {name: numbers(result) for name, result in zip(names, results)},
-        }
-        for metric, results in scores.items()
-    }
-
-
-def numbers(result):
-    """The fields of sacrebleu's Result as numbers that JSON takes; some of them are numpy's."""
-    return {key: value if value is None else float(value) for key, value in vars(result).items()}
+    result = {}
+    for metric in (BLEU(tokenize=tokenize), CHRF()):
+        name, signature, numbers = significance.compare(systems, references, metric, resamples)
+        result[name] = {"signature": signature, "systems": numbers}
+    return result
 
 
 def duality_gap(lines, subset):
@@ -205,14 +199,14 @@ def table(result):
     width = max(len(name) for name in result["systems"])
     for direction, metrics in result["directions"].items():
         lines.append(f"{direction}, {result['sentences']} sentences of {result['subset']}")
-        header = "".join(f"  {metric:>6}  {'95% interval':>14}  {'against ' + baseline:>20}" for metric in metrics)
+        header = "".join(f"  {metric:>6}  {'95% interval':>14}  {'against ' + baseline:>33}" for metric in metrics)
         lines.append(f"  {'':{width}}{header}")
         for name in result["systems"]:
             row = f"  {name:{width}}"
             for metric in metrics.values():
                 score = metric["systems"][name]
                 interval = f"{score['mean']:.2f} ± {score['ci']:.2f}"
-                row += f"  {score['score']:6.2f}  {interval:>14}  {against(score, metric['systems'][baseline]):>20}"
+                row += f"  {score['score']:6.2f}  {interval:>14}  {against(score, metric['systems'][baseline]):>33}"
             lines.append(row.rstrip())
         lines += [f"  {name}: {metric['signature']}" for name, metric in metrics.items()]
         lines.append("")
@@ -226,42 +220,118 @@ def table(result):
 
 
 def against(score, control):
-    """The difference to the control with its p-value: '+0.42 (p = 0.013)'; empty for the control itself."""
+    """The difference to the control: '+0.42 [+0.10, +0.75] (p = 0.013)'; empty for the control itself.
+
+    What version 0.2 wrote has no interval, and sacrebleu's p-value, which is too small for systems that are nearly as
+    good.
+    """
     if score["p_value"] is None:
         return ""
-    return f"{score['score'] - control['score']:+.2f} (p = {score['p_value']:.3f})"
+    bounds = score.get("interval")
+    interval = f" [{bounds[0]:+.2f}, {bounds[1]:+.2f}]" if bounds else ""
+    return f"{score['score'] - control['score']:+.2f}{interval} (p = {score['p_value']:.3f})"
 
 
 def read_lines(path):
-    return Path(path).read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    with open(path, encoding="utf-8") as file:
+        try:
+            return file.read().removesuffix("\n").split("\n")
+        except UnicodeDecodeError as error:
+            sys.exit(f"{path}: not UTF-8 ({error.reason} at byte {error.start + 1})")
 
 
-def make_jobs(args, systems, count):
+def write(path, text):
+    with written_atomically(str(path), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def check(args, systems, parser):
+    """Refuses what can be known to fail before anything is translated.
+
+    Returns the test set's sentences by language, and the checkpoint of each system that is a pair.
+    """
+    primal = (args.source_lang, args.target_lang)
+    names = [system.name for system in systems]
+    if len(set(names)) < len(names):
+        parser.error(f"--system: each name once, found {', '.join(names)}")
+    if primal[0] == primal[1]:
+        parser.error(f"-s {primal[0]} -t {primal[1]}: expected two languages")
+    if (args.source_lm is None) != (args.target_lm is None):
+        parser.error("--source-lm and --target-lm: the duality gap takes both")
+    for flag, path in (("--source-lm", args.source_lm), ("--target-lm", args.target_lm)):
+        if path is not None:
+            parser.check(flag, commandline.input_file, path)
+    parser.check("--data-bin", commandline.input_folder, args.data_bin)
+    parser.check("--user-dir", commandline.input_folder, args.user_dir)
+    parser.check("--output", commandline.output_folder, args.output)
+    try:
+        shlex.split(args.generate_args)
+    except ValueError as error:
+        parser.error(f"--generate-args {args.generate_args!r}: {error}")
+    for lang in primal:
+        if not os.path.isfile(os.path.join(args.data_bin, f"dict.{lang}.txt")):
+            parser.error(f"--data-bin {args.data_bin}: contains no dict.{lang}.txt; expected data of {'-'.join(primal)}")
+        if not os.path.isfile(f"{args.text}.{lang}"):
+            parser.error(f"--text {args.text}: no file {args.text}.{lang}; expected the detokenized {args.subset}")
+        try:
+            BLEU(tokenize=tokenizer(lang, args.tokenize))
+        except (RuntimeError, ImportError) as error:  # a tokenizer that takes another package
+            parser.error(f"--tokenize {tokenizer(lang, args.tokenize)}: {error}")
+    texts = {lang: read_lines(f"{args.text}.{lang}") for lang in primal}
+
+    import models  # torch and fairseq: not before all that is quick
+
+    count = models.number_of_sentences(args.data_bin, args.subset, *primal)
+    if count is None:
+        parser.error(f"--data-bin {args.data_bin}: no {args.subset} of {'-'.join(primal)} there")
+    for lang, lines in texts.items():
+        if len(lines) != count:
+            parser.error(f"--text {args.text}.{lang}: expected {count} lines, as {args.subset} has, found {len(lines)}")
+    directions = ["-".join(primal), "-".join(reversed(primal))]
+    pairs = {}
+    for system in systems:
+        flag = f"--{'baseline' if system is args.baseline else 'system'} {system.name}:"
+        for number, path in enumerate(system.paths):
+            expected = directions if system.is_pair else [directions[number]]
+            found = [models.check_translates(file, flag, expected, system.is_pair) for file in path.split(os.pathsep)]
+        if system.is_pair and len(found) == 1:  # fairseq-validate takes no ensemble
+            pairs[system.name] = found[0]
+    if args.source_lm:
+        models.check_language_models({"--source-lm": args.source_lm, "--target-lm": args.target_lm})
+    return texts, pairs
+
+
+def make_jobs(args, systems, pairs, count):
     """Returns {(system, direction): generate job}, and {system: validate job} for those with a duality gap."""
-    data_files = [str(path) for path in Path(args.data_bin).glob(f"{args.subset}.*")]
-    if not data_files:
-        sys.exit(f"--data-bin {args.data_bin}: no {args.subset}.* there; data with this --subset are wanted")
     primal, dual = (args.source_lang, args.target_lang), (args.target_lang, args.source_lang)
     generations, validations = {}, {}
     for system in systems:
         for languages in (primal, dual):
             direction, path = "-".join(languages), system.path(languages == primal)
+            command = generate_command(args, system, path, *languages)
             generations[system.name, direction] = Job(
                 name=f"{system.name} {direction}",
-                command=generate_command(args, system, path, *languages),
+                command=command,
                 log=Path(args.output) / f"{system.name}.{direction}.log",
-                inputs=[*path.split(os.pathsep), *data_files],
+                inputs=inputs(args, command),
                 total=count,
             )
-        path = system.path(True)
-        if system.is_pair and os.pathsep not in path:  # fairseq-validate takes no ensemble
+        if system.name in pairs:
+            command = validate_command(args, system.path(True), pairs[system.name].source)
             validations[system.name] = Job(
                 name=f"{system.name} duality gap",
-                command=validate_command(args, path),
+                command=command,
                 log=Path(args.output) / f"{system.name}.gap.log",
-                inputs=[path, *filter(None, (args.source_lm, args.target_lm)), *data_files],
+                inputs=[*inputs(args, command), *pairs[system.name].language_models],
             )
     return generations, validations
+
+
+def inputs(args, command):
+    """The files that a command reads; of the data folder those of the subset, so that others may come beside it."""
+    data = Path(args.data_bin)
+    mine = ("dict.", f"{args.subset}.")
+    return [str(file) for file in files_of(command) if file.parent != data or file.name.startswith(mine)]
 
 
 def generate_command(args, system, path, source, target):
@@ -271,11 +341,19 @@ def generate_command(args, system, path, source, target):
     return words + shlex.split(args.generate_args) + batching(args)
 
 
-def validate_command(args, path):
+def validate_command(args, path, source=None):
+    """The command that logs a pair's duality gap.
+
+    `source` is the source language that the pair was trained with, whose language model is its `--source-lm`; by
+    default that of the evaluation.
+    """
     words = ["fairseq-validate", args.data_bin, "--user-dir", args.user_dir, "--task", "dual_translation"]
     words += ["--path", path, "--valid-subset", args.subset, "--log-format", "json"]
     if args.source_lm:
-        words += ["--source-lm", args.source_lm, "--target-lm", args.target_lm]
+        language_models = [args.source_lm, args.target_lm]
+        if source not in (None, args.source_lang):
+            language_models.reverse()
+        words += ["--source-lm", language_models[0], "--target-lm", language_models[1]]
     # BLEU of the training's validation is not wanted again: every hypothesis is scored here.
     return words + ["--model-overrides", "{'eval_bleu': False}"] + batching(args)
 
@@ -287,7 +365,7 @@ def batching(args):
 
 
 def make_parser():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = commandline.Parser(__doc__)
     add = parser.add_argument
     add("--data-bin", required=True, metavar="DIR", help="translation data of fairseq-preprocess")
     add("-s", "--source-lang", required=True, metavar="LANG", help="source language of the primal direction")
@@ -305,14 +383,14 @@ def make_parser():
     add("--output", default="evaluation", metavar="DIR",
         help="folder for translations, logs and evaluation.json (default: %(default)s)")
     add("--json", action="store_true", help="print evaluation.json instead of the table (default: the table)")
-    add("--beam", type=int, default=5, help="beam size (default: %(default)s)")
-    add("--max-tokens", type=int, default=4096, help="tokens of a batch (default: %(default)s)")
+    add("--beam", type=commandline.positive, default=5, help="beam size (default: %(default)s)")
+    add("--max-tokens", type=commandline.positive, default=4096, help="tokens of a batch (default: %(default)s)")
     add("--generate-args", default="--remove-bpe sentencepiece", metavar="FLAGS",
         help="further flags of fairseq-generate that undo the encoding of the text (default: %(default)r)")
     add("--tokenize", choices=sorted(BLEU.TOKENIZERS),
         help="BLEU's tokenizer for both directions (default: zh for Chinese, char for Japanese and Thai, else 13a)")
-    add("--resamples", type=int, default=1000, help="resamples of the bootstrap (default: %(default)s)")
-    add("--jobs", type=int, default=1, help="commands of fairseq that run at the same time (default: %(default)s)")
+    add("--resamples", type=commandline.positive, default=1000, help="resamples of the bootstrap (default: %(default)s)")
+    add("--jobs", type=commandline.positive, default=1, help="commands of fairseq that run at the same time (default: %(default)s)")
     add("--cpu", action="store_true", help="use no GPU (default: a GPU where there is one)")
     add("--user-dir", default="fairseq_dsl", metavar="DIR", help="the plugin, as for fairseq (default: %(default)s)")
     return parser
@@ -322,20 +400,9 @@ def main():
     parser = make_parser()
     args = parser.parse_args()
     systems = [args.baseline, *args.system]
-    names = [system.name for system in systems]
-    if len(set(names)) < len(names):
-        parser.error(f"--system: each name once, found {', '.join(names)}")
-    if bool(args.source_lm) != bool(args.target_lm):
-        parser.error("--source-lm and --target-lm: the duality gap takes both")
-    text = args.text or f"{args.data_bin.rstrip('/')}-text/{args.subset}"
-    for lang in (args.source_lang, args.target_lang):
-        if not os.path.isfile(f"{text}.{lang}"):
-            parser.error(f"--text {text}: no file {text}.{lang}; the detokenized {args.subset} is wanted there")
-    texts = {lang: read_lines(f"{text}.{lang}") for lang in (args.source_lang, args.target_lang)}
+    args.text = args.text or f"{args.data_bin.rstrip('/')}-text/{args.subset}"
+    texts, pairs = check(args, systems, parser)
     count = len(texts[args.source_lang])
-    if len(texts[args.target_lang]) != count:
-        other = f"{args.target_lang} {len(texts[args.target_lang])}"
-        parser.error(f"--text {text}: {args.source_lang} has {count} lines, {other}")
     output = Path(args.output)
     output.mkdir(parents=True, exist_ok=True)
     # Several threads for each of several jobs on few cores would slow all of them down.
@@ -343,8 +410,8 @@ def main():
     # The fairseq commands beside this interpreter: it is the one that has the plugin.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
-    generations, validations = make_jobs(args, systems, count)
-    jobs = [*generations.values(), *validations.values()]
+    generations, validations = make_jobs(args, systems, pairs, count)
+    jobs = [*validations.values(), *generations.values()]  # what is quick, and may fail, first
     # With --json, only that goes to the standard output.
     status = StatusLine(sys.stderr if args.json else sys.stdout)
     try:
@@ -361,7 +428,7 @@ def main():
         "languages": [args.source_lang, args.target_lang],
         "baseline": args.baseline.name,
         "systems": {system.name: ",".join(system.paths) for system in systems},
-        "text": text,
+        "text": args.text,
         "directions": {},
         "hypotheses": {},
         "duality_gap": {},
@@ -370,14 +437,14 @@ def main():
     for source, target in ((args.source_lang, args.target_lang), (args.target_lang, args.source_lang)):
         direction = f"{source}-{target}"
         named = []
-        for name in names:
+        for name in result["systems"]:
             job = generations[name, direction]
             try:
                 named.append((name, hypotheses(outputs[job.name], count)))
             except ValueError as error:
                 sys.exit(f"{job.log}: {error}")
             path = job.log.with_suffix(".txt")
-            path.write_text("".join(f"{line}\n" for line in named[-1][1]), encoding="utf-8")
+            write(path, "".join(f"{line}\n" for line in named[-1][1]))
             result["hypotheses"].setdefault(name, {})[direction] = str(path)
         tokenize = tokenizer(target, args.tokenize)
         result["directions"][direction] = compare(named, texts[target], tokenize, args.resamples)
@@ -385,10 +452,10 @@ def main():
         result["duality_gap"][name] = duality_gap(outputs[job.name], args.subset)
 
     as_json = json.dumps(result, indent=2, ensure_ascii=False)
-    (output / "evaluation.json").write_text(f"{as_json}\n", encoding="utf-8")
+    write(output / "evaluation.json", f"{as_json}\n")
     print(as_json if args.json else f"\n{table(result)}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    commandline.run(main)

@@ -11,17 +11,20 @@ warm starts) by their perplexity.
 
 import argparse
 import json
-import sys
+import os
 from pathlib import Path
 
 import matplotlib
+import numpy
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter  # noqa: E402
 
+import commandline  # noqa: E402
 import evaluate  # noqa: E402
 import trainlog  # noqa: E402
+from files import written_atomically  # noqa: E402
 
 COLORS = ["#4477aa", "#ee7733", "#228833", "#aa3377", "#66ccee", "#ccbb44"]  # told apart by colour-blind readers too
 PLOT_WIDTH = 5.0  # inches a panel
@@ -91,7 +94,7 @@ def perplexity(records, direction=None):
         for key in (f"nll_loss_{direction}",) if direction else ("nll_loss", "loss"):
             updates, bits = trainlog.series(getattr(run, records), key)
             if updates:
-                return updates, [2**value for value in bits]
+                return updates, numpy.exp2(bits).tolist()  # infinite, of a run that diverged, where 2.0 ** value fails
         return None
 
     return values_of
@@ -167,7 +170,8 @@ def plot_models(runs, path):
 
 
 def save(figure, path):
-    figure.savefig(path, dpi=110)
+    with written_atomically(str(path)) as file:
+        figure.savefig(file, dpi=110, format="png")
     plt.close(figure)
 
 
@@ -265,8 +269,10 @@ def write(args, runs, evaluation):
     lines = [f"# {args.title}", ""]
     if evaluation:
         lines += [
-            f"Test set: {evaluation['sentences']} sentences of `{evaluation['text']}`, beam search. The p-value "
-            "is that of a paired bootstrap test: how often a difference as great comes by chance.",
+            f"Test set: {evaluation['sentences']} sentences of `{evaluation['text']}`, beam search. In brackets stands "
+            "the 95% interval of the difference; p is that of a two-sided paired bootstrap test, a probability of "
+            "differences as great by chance. (Without brackets, it is of an older evaluation, and too small for systems "
+            "that are nearly as good.)",
             "",
             scores(evaluation),
             "",
@@ -281,7 +287,7 @@ def write(args, runs, evaluation):
         lines += ["## Translations", "", samples(evaluation, args.samples), ""]
     commands = [run.command for run in runs if run.command] + (evaluation["commands"] if evaluation else [])
     lines += ["## Commands", "", "```", *commands, "```", ""]
-    output.write_text("\n".join(lines), encoding="utf-8")
+    evaluate.write(output, "\n".join(lines))
 
 
 def parse_run(text):
@@ -295,8 +301,23 @@ def parse_run(text):
     return Run(name, folder)
 
 
+def parse_evaluation(path):
+    commandline.input_file(path)
+    try:
+        evaluation = json.loads(Path(path).read_text(encoding="utf-8"))
+        texts = [f"{evaluation['text']}.{lang}" for lang in evaluation["languages"]]
+        texts += [text for texts in evaluation["hypotheses"].values() for text in texts.values()]
+        scores(evaluation)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise argparse.ArgumentTypeError(f"{path}: expected the evaluation.json of evaluate.py ({type(error).__name__}: {error})")
+    for text in texts:
+        if not os.path.isfile(text):
+            raise argparse.ArgumentTypeError(f"{path}: the text {text}, which it names, is no longer there")
+    return evaluation
+
+
 def make_parser():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = commandline.Parser(__doc__)
     add = parser.add_argument
     add(
         "--run",
@@ -306,27 +327,25 @@ def make_parser():
         metavar="NAME=DIR",
         help="a training run; may be repeated",
     )
-    add("--evaluation", metavar="FILE", help="evaluation.json of evaluate.py (default: no table and no translations)")
+    add("--evaluation", type=parse_evaluation, metavar="FILE", help="evaluation.json of evaluate.py (default: no table and no translations)")
     add(
         "--output",
+        type=commandline.output_file,
         default="report.md",
         metavar="FILE",
         help="the report; its plots are written beside it (default: %(default)s)",
     )
     add("--title", default="Dual supervised learning", help="heading of the report (default: %(default)s)")
     add("--note", help="a paragraph under the table (default: none)")
-    add("--samples", type=int, default=_SAMPLES, help="translations to show of each direction (default: %(default)s)")
+    add("--samples", type=commandline.positive, default=_SAMPLES, help="translations to show of each direction (default: %(default)s)")
     return parser
 
 
 def main():
     args = make_parser().parse_args()
-    evaluation = None
-    if args.evaluation:
-        evaluation = json.loads(Path(args.evaluation).read_text(encoding="utf-8"))
-    write(args, args.run, evaluation)
+    write(args, args.run, args.evaluation)
     print(f"wrote {args.output}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    commandline.run(main)

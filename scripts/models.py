@@ -1,0 +1,125 @@
+"""What the models in checkpoints are, as far as it decides which of them belong together."""
+
+import logging
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+from inputs import checksum
+
+logging.disable(logging.INFO)  # fairseq's greetings
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the repository's plugin, rather than an installed one
+
+from fairseq.data import data_utils  # noqa: E402
+from fairseq_dsl.checkpoints import Checkpoint, languages_of  # noqa: E402
+from fairseq_dsl.errors import BadInput  # noqa: E402
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a pair was trained with: the source language of its primal direction, and language models that are there."""
+
+    source: str
+    language_models: list
+
+
+def check_translates(path, flag, directions, pair):
+    """Refuses a checkpoint that is not what a system of an evaluation is said to be.
+
+    Args:
+        directions: such as ``de-en``, that it must translate; of a pair, both.
+        pair: whether a pair is expected, rather than a plain translation model.
+
+    Returns what a pair was `Trained` with.
+    """
+    checkpoint = Checkpoint(path, flag)
+    found = found_directions(checkpoint)
+    translates = set(directions) <= set(found) if found else not is_language_model(checkpoint)
+    if bool(checkpoint.pair) != pair or not translates:
+        expected = f"a pair for {' and '.join(directions)}" if pair else f"a translation model for {directions[0]}"
+        raise BadInput(f"{checkpoint.name}: expected {expected}, found {description(checkpoint)}")
+    if not pair:
+        return None
+    language_models = [checkpoint.task.get(f"{side}_lm") for side in ("source", "target")]
+    source = languages_of(found[0], found)[0]
+    return Trained(source, [path for path in language_models if path and os.path.isfile(path)])
+
+
+def check_language_models(paths):
+    """Refuses what are not two language models; `paths` are their files by flag."""
+    for flag, path in paths.items():
+        checkpoint = Checkpoint(path, flag)
+        if not is_language_model(checkpoint):
+            raise BadInput(f"{checkpoint.name}: expected a language model, found {description(checkpoint)}")
+    if len(set(map(checksum, paths.values()))) == 1:
+        names = " and ".join(f"{flag} {path}" for flag, path in paths.items())
+        raise BadInput(f"{names}: expected one model for each language, found the same for both")
+
+
+def number_of_sentences(folder, subset, source, target):
+    """How many sentence pairs a data folder has in a subset, of either order of the languages; None if it has none."""
+    for pair in (f"{source}-{target}", f"{target}-{source}"):
+        dataset = data_utils.load_indexed_dataset(os.path.join(folder, f"{subset}.{pair}.{source}"), None)
+        if dataset is not None:
+            return len(dataset)
+    return None
+
+
+def is_language_model(checkpoint):
+    return checkpoint.task_name == "language_modeling"
+
+
+def found_directions(checkpoint):
+    """The directions that a checkpoint translates; none of a language model, or where it does not say."""
+    if checkpoint.pair:
+        return list(checkpoint.pair)
+    languages = [checkpoint.task.get(f"{side}_lang") for side in ("source", "target")]
+    return ["-".join(languages)] if all(languages) else []
+
+
+def description(checkpoint):
+    """What a checkpoint holds, for a message."""
+    directions = " and ".join(found_directions(checkpoint))
+    if checkpoint.pair:
+        return f"a pair for {directions}"
+    if is_language_model(checkpoint):
+        return f"a language model of {checkpoint.task.get('data')}"
+    return f"a translation model for {directions}" if directions else f"a model of the task {checkpoint.task_name}"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What two checkpoints have in common where the mean of their parameters makes sense."""
+
+    description: str
+    directions: frozenset
+    architectures: tuple
+    data: Optional[str]  # of a language model, of which nothing else tells the language
+
+    @classmethod
+    def of(cls, checkpoint):
+        parts = checkpoint.pair or {"": checkpoint.model_cfg}
+        architectures = tuple(str(cfg.get("_name") or cfg.get("arch")) for _, cfg in sorted(parts.items()))
+        data = checkpoint.task.get("data") if is_language_model(checkpoint) else None
+        return cls(description(checkpoint), frozenset(found_directions(checkpoint)), architectures, data)
+
+    def difference(self, other):
+        """What tells two kinds apart, in words; None if nothing does."""
+        if self.directions != other.directions or not is_same_data(self.data, other.data):
+            return f"{self.description} and {other.description}"
+        if self.architectures != other.architectures:
+            return f"{' and '.join(self.architectures)} and {' and '.join(other.architectures)}"
+        return None
+
+
+def is_same_data(one, other):
+    """Whether two data folders, as written in checkpoints, are the same: one may have been moved, or be gone."""
+    if None in (one, other):
+        return one is other
+    folders = [os.path.abspath(path.split(os.pathsep)[0]) for path in (one, other)]
+    if all(map(os.path.isdir, folders)):
+        return os.path.samefile(*folders)
+    return os.path.basename(folders[0]) == os.path.basename(folders[1])
