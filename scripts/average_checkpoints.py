@@ -7,23 +7,22 @@
 The options are those of fairseq's own script, which its wheels lack. All but the parameters comes from the last
 checkpoint; the optimizer's state is left out, since it belongs to none of the averaged models."""
 
-import argparse
 import re
 import sys
 from itertools import chain
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the repository's plugin, rather than an installed one
+sys.path[:0] = map(str, Path(__file__).resolve().parents[:2])  # this folder, and the repository's plugin
 
 import torch  # noqa: E402
 
-from fairseq_dsl import compat  # noqa: E402, F401  (loads safely what fairseq's checkpoints hold)
-from fairseq_dsl.checkpoints import write_checkpoint  # noqa: E402
+import commandline  # noqa: E402
+from models import Kind  # noqa: E402
+from fairseq_dsl.checkpoints import Checkpoint, plain, write_checkpoint  # noqa: E402
 from fairseq_dsl.errors import BadInput  # noqa: E402
 from fairseq_dsl.vocabulary import NAME as DICTIONARIES  # noqa: E402
-from fairseq_dsl.vocabulary import carried_by, vocabulary_difference  # noqa: E402
+from fairseq_dsl.vocabulary import vocabulary_difference  # noqa: E402
 from fairseq import checkpoint_utils  # noqa: E402
-from omegaconf import OmegaConf  # noqa: E402
 
 # fairseq's file names, and the number in them that counts.
 EPOCH = re.compile(r"checkpoint(\d+)\.pt")
@@ -42,8 +41,10 @@ def last_checkpoints(folder, pattern, count, upper_bound=None):
     return kept[-count:]
 
 
-def average(models):
+def average(parameters_of_models, paths=()):
     """Averages models, given as an iterable of {name: tensor}, of which one at a time is in memory.
+
+    `paths` are the models' files, for the message where their parameters differ in name or shape.
 
     Sums are taken in float32 or better, so that half-precision parameters lose nothing, and returned in the parameters'
     own type. Integers (counters, not parameters) are the last model's.
@@ -52,10 +53,12 @@ def average(models):
     {'w': tensor([2., 4.])}
     """
     sums, count, last = {}, 0, {}
-    for model in models:
+    for model in parameters_of_models:
         if count and (unequal := sorted(_shapes(model) ^ _shapes(last))):
             name, shape = unequal[0]
-            raise BadInput(f"--inputs: checkpoints of one model are wanted; {name} {list(shape)} is not in all of them")
+            files = " and ".join(map(str, [*paths[:1], *paths[count : count + 1]]))
+            what = f"{name} {list(shape)} is not in both"
+            raise BadInput(f"--inputs {files}: expected checkpoints of one model; {what}")
         for name, parameter in model.items():
             if parameter.is_floating_point():
                 exact = parameter.to(torch.promote_types(parameter.dtype, torch.float32))
@@ -71,41 +74,44 @@ def _shapes(model):
 def average_files(paths):
     """Returns the state of the last of `paths` with the average of all their parameters."""
     *others, last = paths
+    reference = Checkpoint(str(last), "--inputs")
+    models = (_alike(Checkpoint(str(path), "--inputs"), reference) for path in others)
+    averaged = average(chain(models, [_parameters(reference)]), paths)
     state = checkpoint_utils.load_checkpoint_to_cpu(str(last))
-    models = (_of_the_same_dictionaries(path, last, carried_by(state)) for path in others)
-    # The dictionaries are the last one's: checkpoints of version 0.2 carry none.
-    state["model"].update(average(chain(models, [_parameters(state)])))
+    state["model"].update(averaged)  # the dictionaries are the last one's: checkpoints of version 0.2 carry none
     state.pop("last_optimizer_state", None)
-    if (
-        state.get("cfg") is not None
-    ):  # loaded as omegaconf's classes, which a safe torch.load refuses; stored without them
-        state["cfg"] = OmegaConf.to_container(state["cfg"], resolve=True, enum_to_str=True)
+    if state.get("cfg") is not None:
+        state["cfg"] = plain(state["cfg"])  # loaded as omegaconf's classes, which a safe torch.load refuses
     return state
 
 
-def _of_the_same_dictionaries(path, last, dictionaries):
-    """Returns the parameters in the checkpoint `path`, after comparing the dictionaries that it carries."""
-    state = checkpoint_utils.load_checkpoint_to_cpu(str(path))
-    for language, dictionary in carried_by(state).items():
-        difference = language in dictionaries and vocabulary_difference(dictionary, dictionaries[language])
-        if difference:
+def _alike(checkpoint, last):
+    """Returns a checkpoint's parameters, after making sure that it and the `last` one are of the same model."""
+    if difference := Kind.of(checkpoint).difference(Kind.of(last)):
+        files = f"{checkpoint.name} and {last.path}"
+        raise BadInput(f"{files}: expected checkpoints of one model, found {difference}")
+    for language, dictionary in checkpoint.dictionaries.items():
+        own = last.dictionaries.get(language)
+        if own is not None and (difference := vocabulary_difference(dictionary, own)):
             raise BadInput(
-                f"--inputs {path}: has another {language} dictionary than {last}: {difference} here; "
+                f"{checkpoint.name}: has another {language} dictionary than {last.path}: {difference} here; "
                 "expected checkpoints of one training run"
             )
-    return _parameters(state)
+    return _parameters(checkpoint)
 
 
-def _parameters(state):
-    return {name: value for name, value in state["model"].items() if not name.startswith(f"{DICTIONARIES}.")}
+def _parameters(checkpoint):
+    return {name: value for name, value in checkpoint.parameters.items() if not name.startswith(f"{DICTIONARIES}.")}
 
 
 def make_parser():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = commandline.Parser(__doc__)
     parser.add_argument(
         "--inputs", required=True, nargs="+", metavar="PATH", help="checkpoints, or one folder and a --num-... flag"
     )
-    parser.add_argument("--output", required=True, metavar="FILE", help="the averaged checkpoint")
+    parser.add_argument(
+        "--output", required=True, type=commandline.output_file, metavar="FILE", help="the averaged checkpoint"
+    )
     number = parser.add_mutually_exclusive_group()
     number.add_argument(
         "--num-epoch-checkpoints",
@@ -145,6 +151,7 @@ def main(argv=None):
         parser.error("--checkpoint-upper-bound wants one of the --num-... flags")
     elif folders := [path for path in paths if Path(path).is_dir()]:
         parser.error(f"--inputs {folders[0]}: a folder wants one of the --num-... flags")
+    commandline.refuse_overwriting(parser, args.output, paths)
     for path in paths:
         print(f"averaging {path}")
     write_checkpoint(average_files(paths), args.output)
@@ -152,4 +159,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    main()
+    commandline.run(main)

@@ -21,7 +21,6 @@ not count. Where sentences are sampled, both sides draw with the same random num
 back-translation the learning rate is next to none), and so the same samples.
 """
 
-import argparse
 import contextlib
 import functools
 import gc
@@ -40,10 +39,11 @@ from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT / "scripts"), str(ROOT)]
 
 import torch  # noqa: E402
 
+import commandline  # noqa: E402
 import fairseq_dsl  # noqa: E402, F401
 from fairseq import checkpoint_utils, options, tasks, utils  # noqa: E402
 from fairseq.data import data_utils  # noqa: E402
@@ -53,6 +53,7 @@ from fairseq.models import FairseqLanguageModel  # noqa: E402
 from fairseq.trainer import Trainer  # noqa: E402
 from fairseq_cli import eval_lm, generate  # noqa: E402
 from fairseq_dsl.checkpoints import Checkpoint, save_plain  # noqa: E402
+from fairseq_dsl.files import written_atomically  # noqa: E402
 from fairseq_dsl.marginals import MAX_TOKENS  # noqa: E402
 from fairseq_dsl.sampling import Sampler, SamplingConfig, random_numbers_of_worker, unpadded  # noqa: E402
 
@@ -473,7 +474,7 @@ def table(results):
 
 
 def make_parser():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = commandline.Parser(__doc__)
     add = parser.add_argument
     add("--data-bin", required=True, metavar="DIR", help="translation data of fairseq-preprocess")
     add("--lm-data-bin", required=True, metavar="DIR", help="the language models' data: DIR.SOURCE and DIR.TARGET")
@@ -487,14 +488,14 @@ def make_parser():
     add("--source-mono", metavar="DIR", help=f"source language's {mono}")
     add("--target-mono", metavar="DIR", help=f"target language's {mono}")
     add("--parts", nargs="+", choices=PARTS, metavar="PART", help="what to measure (default: all that has its data)")
-    add("--turns", type=int, default=5, help="turns that each side takes (default: %(default)s)")
-    add("--updates", type=int, default=20, help="updates or batches in a turn of a part (default: %(default)s)")
-    add("--num-samples", type=int, default=5, help="K of sampling (default: %(default)s)")
-    add("--max-tokens", type=int, default=4096, help="tokens of a batch (default: %(default)s)")
+    add("--turns", type=commandline.positive, default=5, help="turns that each side takes (default: %(default)s)")
+    add("--updates", type=commandline.positive, default=20, help="updates or batches in a turn of a part (default: %(default)s)")
+    add("--num-samples", type=commandline.positive, default=5, help="K of sampling (default: %(default)s)")
+    add("--max-tokens", type=commandline.positive, default=4096, help="tokens of a batch (default: %(default)s)")
     add("--subset", default="test", help="subset to translate (default: %(default)s)")
     add("--fp16", action="store_true", help="train, score and translate in half precision (default: single)")
     add("--cpu", action="store_true", help="use no GPU (default: a GPU where there is one)")
-    add("--output", metavar="FILE", help="write all that was measured there, as JSON (default: nowhere)")
+    add("--output", type=commandline.output_file, metavar="FILE", help="write all that was measured there, as JSON (default: nowhere)")
     return parser
 
 
@@ -506,6 +507,14 @@ def main():
     for part in MONOLINGUAL_PARTS:
         if part in args.parts and not has_text:
             parser.error(f"--parts {part}: give --source-mono and --target-mono")
+    parser.check("--data-bin", commandline.input_folder, args.data_bin)
+    for flag in ("--primal-checkpoint", "--dual-checkpoint", "--source-lm", "--target-lm"):
+        parser.check(flag, commandline.input_file, getattr(args, flag[2:].replace("-", "_")))
+    for lang in (args.source_lang, args.target_lang):
+        parser.check("--lm-data-bin", commandline.input_folder, f"{args.lm_data_bin}.{lang}")
+    for flag, folder in (("--source-mono", args.source_mono), ("--target-mono", args.target_mono)):
+        if folder is not None:
+            parser.check(flag, commandline.input_folder, folder)
     quiet()
     cuda = torch.cuda.is_available() and not args.cpu
     results = {
@@ -522,10 +531,11 @@ def main():
                 with contextlib.redirect_stdout(sys.stderr):  # what fairseq prints is no result
                     results[part] = getattr(benchmark, f"measure_{part.replace('-', '_')}")()
                 if args.output:
-                    Path(args.output).write_text(json.dumps(results, indent=2) + "\n")
+                    with written_atomically(args.output, "w") as file:
+                        file.write(json.dumps(results, indent=2) + "\n")
     print(f"{results['device']}, torch {results['torch']}, medians of {args.turns} turns")
     print(table(results))
 
 
 if __name__ == "__main__":
-    main()
+    commandline.run(main)

@@ -4,7 +4,10 @@ import argparse
 import doctest
 import importlib
 import json
+import math
 import os
+import re
+import resource
 import shlex
 import signal
 import subprocess
@@ -14,7 +17,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import tiny
 import torch
+
+from fairseq_dsl.errors import BadInput
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
@@ -22,6 +28,8 @@ sys.path.insert(0, str(SCRIPTS))
 import average_checkpoints  # noqa: E402
 import benchmark  # noqa: E402
 import evaluate  # noqa: E402
+import inputs  # noqa: E402
+import models  # noqa: E402
 import parallel  # noqa: E402
 import report  # noqa: E402
 import step  # noqa: E402
@@ -31,8 +39,12 @@ from fairseq_dsl.vocabulary import carried_by, dictionary_of, encode  # noqa: E4
 
 
 @pytest.mark.parametrize(
-    "name", ["average_checkpoints", "evaluate", "parallel", "progress", "report", "step", "trainlog"]
-)
+    "name",
+    [
+        "average_checkpoints", "commandline", "evaluate", "parallel", "progress", "report", "significance", "step",
+        "trainlog",
+    ],
+)  # fmt: skip
 def test_examples_in_docstrings(name):
     results = doctest.testmod(importlib.import_module(name))
     assert results.attempted > 0
@@ -153,6 +165,227 @@ class TestAverage:
         with pytest.raises(SystemExit):
             average_checkpoints.main([*arguments, "--output", str(tmp_path / "out.pt")])
         assert message in capsys.readouterr().err
+
+
+def save_model(path, task, model=None, parameters=None, **settings):
+    """The checkpoint of a model, with what tells it from other models."""
+    history = {"criterion_name": "c", "optimizer_name": "o", "lr_scheduler_state": {}, "num_updates": 1}
+    state = {
+        "args": None,
+        "cfg": {"model": model or {"_name": "transformer"}, "task": {"_name": task, **settings}},
+        "model": parameters or {"w": torch.zeros(2), "steps": torch.tensor(1)},
+        "optimizer_history": [history],
+        "extra_state": {"train_iterator": {"epoch": 1, "iterations_in_epoch": 0}, "val_loss": None},
+        "task_state": {},
+    }
+    torch.save(state, path)
+    return str(path)
+
+
+def save_translation(path, source, target, **settings):
+    return save_model(path, "translation", source_lang=source, target_lang=target, **settings)
+
+
+def save_pair(path, source, target, arch="transformer", **settings):
+    pair = {f"{source}-{target}": {"_name": arch}, f"{target}-{source}": {"_name": arch}}
+    model = {"_name": "dual_translation", "pair": pair}
+    return save_model(path, "dual_translation", model, source_lang=source, target_lang=target, **settings)
+
+
+class TestKindsOfModels:
+    """What averaging and evaluation refuse by what the checkpoints say of themselves."""
+
+    @pytest.fixture(scope="class")
+    def folder(self, tmp_path_factory):
+        folder = tmp_path_factory.mktemp("models")
+        save_translation(folder / "de-en.pt", "de", "en")
+        save_translation(folder / "de-en-2.pt", "de", "en")
+        save_translation(folder / "en-de.pt", "en", "de")
+        save_translation(folder / "lstm.pt", "de", "en", model={"_name": "lstm"})
+        save_translation(folder / "wide.pt", "de", "en", parameters={"w": torch.zeros(3), "steps": torch.tensor(1)})
+        for name, value in (("nan", math.nan), ("inf", math.inf), ("-inf", -math.inf)):
+            save_translation(folder / f"{name}.pt", "de", "en", parameters={"w": torch.tensor([0, value])})
+        save_pair(folder / "pair.pt", "de", "en")
+        save_pair(folder / "turned.pt", "en", "de")
+        save_pair(folder / "lstms.pt", "de", "en", arch="lstm")
+        save_pair(folder / "fr.pt", "de", "fr")
+        save_model(folder / "lm.de.pt", "language_modeling", data="data/lm.de")
+        save_model(folder / "lm.en.pt", "language_modeling", data="data/lm.en")
+        save_model(folder / "lm.moved.pt", "language_modeling", data="/gone/lm.de")
+        return folder
+
+    @pytest.mark.parametrize(
+        ("names", "message"),
+        [
+            ("de-en en-de", "translation model for de-en and a translation model for en-de"),
+            ("lm.de lm.en", "a language model of data/lm.de and a language model of data/lm.en"),
+            ("lm.de de-en", "a language model of data/lm.de and a translation model for de-en"),
+            ("pair de-en", "a pair for de-en and en-de and a translation model for de-en"),
+            ("de-en pair", "a translation model for de-en and a pair for de-en and en-de"),
+            ("pair fr", "a pair for de-en and en-de and a pair for de-fr and fr-de"),
+            ("pair lstms", "found transformer and transformer and lstm and lstm"),
+            ("de-en lstm", "found transformer and lstm"),
+            ("de-en de-en-2 wide", r"w \[\d\] is not in both"),
+            ("de-en nan", "w contains NaN or infinity"),
+            ("inf de-en", "w contains NaN or infinity"),
+            ("de-en -inf", "w contains NaN or infinity"),
+        ],
+    )
+    def test_of_averaging_are_one(self, folder, tmp_path, names, message):
+        paths = [str(folder / f"{name}.pt") for name in names.split()]
+        bad = next((path for path in paths if "inf" in path or "nan" in path), paths[-1])
+        with pytest.raises(BadInput, match=f"{re.escape(bad)}.*{message}") as refused:
+            average_checkpoints.main(["--inputs", *paths, "--output", str(tmp_path / "out.pt")])
+        assert "\n" not in str(refused.value)
+        assert not (tmp_path / "out.pt").exists()
+
+    @pytest.mark.parametrize("names", ["de-en de-en-2", "pair turned", "lm.de lm.moved"])
+    def test_that_are_one_are_averaged(self, folder, tmp_path, names):
+        paths = [str(folder / f"{name}.pt") for name in names.split()]
+        average_checkpoints.main(["--inputs", *paths, "--output", str(tmp_path / "out.pt")])
+        assert (tmp_path / "out.pt").exists()
+
+    @pytest.mark.parametrize(
+        ("name", "expected", "found"),
+        [
+            ("en-de", ["de-en"], "a translation model for en-de"),
+            ("pair", ["de-en"], "a pair for de-en and en-de"),
+            ("lm.de", ["de-en"], "a language model of data/lm.de"),
+            ("de-en", ["de-en", "en-de"], "a translation model for de-en"),
+            ("fr", ["de-en", "en-de"], "a pair for de-fr and fr-de"),
+        ],
+    )
+    def test_of_evaluation_are_what_their_place_says(self, folder, name, expected, found):
+        path = str(folder / f"{name}.pt")
+        with pytest.raises(BadInput, match=f"--system x: {path}: expected .*{expected[0]}.*, found {found}"):
+            models.check_translates(path, "--system x:", expected, pair=len(expected) == 2)
+
+    def test_of_evaluation_pass_where_they_fit(self, folder):
+        assert models.check_translates(str(folder / "en-de.pt"), "--system", ["en-de"], pair=False) is None
+        for name, source in (("pair", "de"), ("turned", "en")):
+            trained = models.check_translates(str(folder / f"{name}.pt"), "--system", ["de-en", "en-de"], pair=True)
+            assert trained.source == source
+
+    def test_of_a_pair_name_its_language_models_that_are_there(self, folder, tmp_path):
+        lm = str(folder / "lm.de.pt")
+        path = save_pair(tmp_path / "pair.pt", "de", "en", source_lm=lm, target_lm="gone.pt")
+        assert models.check_translates(path, "--system", ["de-en"], pair=True).language_models == [lm]
+
+    def test_of_the_gap_are_two_language_models(self, folder, tmp_path):
+        lm, copy = folder / "lm.de.pt", tmp_path / "copy.pt"
+        copy.write_bytes(lm.read_bytes())
+        models.check_language_models({"--source-lm": str(lm), "--target-lm": str(folder / "lm.en.pt")})
+        with pytest.raises(BadInput, match="found the same for both"):
+            models.check_language_models({"--source-lm": str(lm), "--target-lm": str(copy)})
+        with pytest.raises(BadInput, match="--target-lm .*expected a language model, found a translation model"):
+            models.check_language_models({"--source-lm": str(lm), "--target-lm": str(folder / "de-en.pt")})
+
+
+def test_a_swapped_order_is_refused_before_any_translation(tmp_path, data, monkeypatch):
+    """A whole command line with real data; no command of fairseq may start."""
+    for lang in ("de", "en"):
+        (tmp_path / f"text.{lang}").write_text("x\n" * len(tiny.PAIRS))
+    (tmp_path / "data").symlink_to(data)
+    paths = [save_translation(tmp_path / f"{pair}.pt", *pair.split("-")) for pair in ("en-de", "de-en")]
+    words = ["--data-bin", data, "-s", "de", "-t", "en", "--text", str(tmp_path / "text"), "--subset", "valid"]
+    words += ["--user-dir", str(SCRIPTS.parent / "fairseq_dsl"), "--output", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", *words, "--baseline", f"warm={','.join(paths)}"])
+    monkeypatch.setattr(evaluate.children, "start", None)
+    with pytest.raises(BadInput, match="--baseline warm: .*en-de.pt: expected a translation model for de-en"):
+        evaluate.main()
+    assert not (tmp_path / "out").exists()
+
+
+class TestFilesOfACommand:
+    @pytest.fixture
+    def folder(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        for name in ("data/train.bin", "data/train.idx", "data/notes", "data/preprocess.log", "data/cache/scores.npz"):
+            Path(name).parent.mkdir(exist_ok=True, parents=True)
+            Path(name).write_text(name)
+        for name in ("a.pt", "b.pt", "c d.pt", "lr=1.pt", "it's.pt", "x:y.pt", "save/train.log", "de/raw", "plugin/x.py"):
+            Path(name).parent.mkdir(exist_ok=True, parents=True)
+            Path(name).write_text(name)
+        return tmp_path
+
+    @pytest.mark.parametrize(
+        ("words", "expected"),
+        [
+            (["data"], "data/notes data/train.bin data/train.idx"),
+            (["--path", "a.pt:b.pt"], "a.pt b.pt"),
+            (["--path=a.pt:b.pt"], "a.pt b.pt"),
+            (["--path=a.pt"], "a.pt"),
+            (["data:de"], "data/notes data/train.bin data/train.idx de/raw"),
+            (["--system", "name=a.pt,b.pt"], "a.pt b.pt"),
+            (["--primal-args=--embed a.pt --other b.pt:data"], "a.pt b.pt data/notes data/train.bin data/train.idx"),
+            (["--x", '{"file": "a.pt"}'], "a.pt"),
+            (["--x", "{'file': ['a.pt', 'b.pt']}"], "a.pt b.pt"),
+            (["--x", "lr=1.pt", "--y=lr=1.pt:a.pt"], "lr=1.pt a.pt"),
+            (["--x", "x:y.pt"], "x:y.pt"),
+            (["a.pt", "--x", "a.pt"], "a.pt"),
+            (["-s", "de", "--user-dir", "plugin", "--save-dir=de", "--tensorboard-logdir", "plugin"], ""),
+            (["save", "--log-file", "a.pt", "nowhere", "", ":", "--"], ""),
+        ],
+    )
+    def test_are_all_that_its_words_name(self, folder, words, expected):
+        found = [str(path) for path in inputs.files_of(["train", *words], besides="save")]
+        assert found == expected.split()
+
+    def test_may_have_spaces_and_quotes(self, folder):
+        words = ["c d.pt", "--x=c d.pt:it's.pt"]
+        assert [str(path) for path in inputs.files_of(words)] == ["c d.pt", "it's.pt"]
+
+
+class TestJob:
+    @pytest.fixture
+    def job(self, tmp_path):
+        for name in ("a.pt", "b.pt"):
+            (tmp_path / name).write_text(name)
+
+        def make(*more, inputs=("a.pt", "b.pt")):
+            inputs_checksums_forgotten()
+            command = [sys.executable, "-c", "print('D-0'); print('ran')", *more]
+            return evaluate.Job("job", command, tmp_path / "job.log", [str(tmp_path / name) for name in inputs])
+
+        return make
+
+    def test_is_kept_while_its_command_and_files_are_the_same(self, job):
+        assert job().kept() is None
+        assert job().run(print, []) == ["D-0", "ran"]
+        assert job().kept() == ["D-0", "ran"]
+        assert job("--beam", "9").kept() is None
+        assert job(inputs=["a.pt"]).kept() is None
+
+    @pytest.mark.parametrize("seconds", [-1000, 0, 1000])
+    def test_is_stale_when_a_file_has_other_content_of_whatever_age(self, job, tmp_path, seconds):
+        job().run(print, [])
+        made = (tmp_path / "job.log").stat().st_mtime
+        (tmp_path / "b.pt").write_text("c.pt")  # of the same size
+        os.utime(tmp_path / "b.pt", (made + seconds, made + seconds))
+        assert job().kept() is None
+
+    def test_is_kept_when_a_file_is_only_newer(self, job, tmp_path):
+        job().run(print, [])
+        os.utime(tmp_path / "a.pt", (2**31, 2**31))
+        assert job().kept() == ["D-0", "ran"]
+
+    @pytest.mark.parametrize("text", ["", "\n", "$ cut"])
+    def test_is_run_again_after_a_log_that_a_full_disk_cut(self, job, tmp_path, text):
+        (tmp_path / "job.log").write_text(text)
+        assert job().kept() is None
+
+    def test_writes_to_no_file_that_a_link_leads_to(self, job, tmp_path):
+        (tmp_path / "elsewhere").write_text("mine")
+        for name in ("job.log", "job.tmp", "job.log.tmp"):
+            (tmp_path / name).symlink_to("elsewhere")
+        job().run(print, [])
+        assert (tmp_path / "elsewhere").read_text() == "mine"
+        assert not (tmp_path / "job.log").is_symlink()
+
+
+def inputs_checksums_forgotten():
+    """A process reads a file once; here several processes are meant."""
+    inputs.checksum.cache_clear()
 
 
 class TestHypotheses:
@@ -551,6 +784,79 @@ class TestStep:
         other = subprocess.run(command(code=0), capture_output=True, text=True)
         assert "was begun differently" in other.stderr
 
+    @pytest.mark.parametrize("name", ["train.bin", "train.idx", "dict.txt", "anything"])
+    @pytest.mark.parametrize("words", ["{0}", "--data={0}", "x:{0}", "--flags=--data {0}"])
+    def test_compares_all_of_a_data_folder_by_content(self, command, tmp_path, name, words):
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data" / name).write_text("one")
+        words = words.format(tmp_path / "data")
+        made = (tmp_path / "data" / name).stat().st_mtime
+        subprocess.run(command(words), check=True, capture_output=True)
+        (tmp_path / "data" / name).write_text("two")
+        os.utime(tmp_path / "data" / name, (made, made))
+        other = subprocess.run(command(words), capture_output=True, text=True)
+        assert other.returncode != 0
+        assert f"have changed since: {tmp_path / 'data' / name}" in other.stderr
+
+    def test_goes_on_in_a_folder_that_version_0_2_began(self, command, tmp_path):
+        (tmp_path / "data").mkdir()
+        (tmp_path / "run").mkdir()
+        for name in ("train.bin", "train.idx"):
+            (tmp_path / "data" / name).write_text(name)
+        words = command(tmp_path / "data")
+        lines = step.identity(words[4:], tmp_path / "run").splitlines(keepends=True)
+        old = "".join(line for line in lines if ".bin " not in line)
+        assert old != "".join(lines)
+        for name in ("begun.txt", "done.txt"):
+            (tmp_path / "run" / name).write_text(old)
+        assert "already done" in subprocess.run(words, capture_output=True, text=True).stdout
+        (tmp_path / "data" / "train.idx").write_text("other")
+        assert "was begun differently" in subprocess.run(words, capture_output=True, text=True).stderr
+
+    @pytest.mark.parametrize("text", ["", "python3 trai", "'"])
+    def test_begins_anew_after_notes_that_a_full_disk_cut(self, command, tmp_path, text):
+        (tmp_path / "run").mkdir()
+        for name in ("begun.txt", "done.txt"):
+            (tmp_path / "run" / name).write_text(text)
+        done = subprocess.run(command(), capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert self.times_run(tmp_path) == 1
+        assert "already done" in subprocess.run(command(), capture_output=True, text=True).stdout
+
+    def test_a_full_disk_is_told_in_one_line_and_the_next_run_works(self, command, tmp_path):
+        def full():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (5, 5))
+
+        failed = subprocess.run(command(), capture_output=True, text=True, preexec_fn=full)
+        assert (failed.returncode, failed.stderr) == (1, f"step.py: error: {tmp_path}/run/begun.txt: File too large\n")
+        assert subprocess.run(command(), capture_output=True).returncode == 0
+        assert self.times_run(tmp_path) == 1
+
+    def test_writes_to_no_file_that_a_link_leads_to(self, command, tmp_path):
+        (tmp_path / "elsewhere").write_text("mine")
+        (tmp_path / "run").mkdir()
+        for name in ("done.tmp", "done.txt.tmp", "begun.tmp", "begun.txt.tmp"):
+            (tmp_path / "run" / name).symlink_to(tmp_path / "elsewhere")
+        assert subprocess.run(command(), capture_output=True).returncode == 0
+        (tmp_path / "run" / ".lock").unlink()
+        (tmp_path / "run" / ".lock").symlink_to(tmp_path / "elsewhere")
+        refused = subprocess.run(command(), capture_output=True, text=True)
+        assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+        assert (tmp_path / "elsewhere").read_text() == "mine"
+
+    @pytest.mark.parametrize("name", ["a b", "it's", 'a"b', "a:b", "ä", "$HOME", "a=b,c"])
+    def test_save_folders_have_any_name(self, tmp_path, name):
+        words = [sys.executable, str(SCRIPTS / "step.py"), str(tmp_path / name), "--", "true"]
+        for _ in range(2):
+            done = subprocess.run(words, capture_output=True, text=True)
+            assert (done.returncode, done.stderr) == (0, "")
+        assert "already done" in done.stdout
+
+    @pytest.mark.parametrize("flags", [["--max-update", "many"], ["--max-update", "0"], ["--max-epoch", "0"]])
+    def test_leaves_bad_numbers_to_fairseq(self, command, flags):
+        assert subprocess.run(command(*flags), capture_output=True).returncode == 0
+
     def test_takes_its_trainer_with_it_when_killed(self, command, tmp_path):
         if sys.platform != "linux":
             pytest.skip("only Linux ends the children of a killed process")
@@ -699,6 +1005,14 @@ class TestBenchmark:
         lines = benchmark.table({"clock": "cpu", "sampling": sampling, "back-translation": seconds}).split("\n")
         assert lines[2].split() == ["back-translation", "1.500", "3.00", "s", "2.00", "s"]
         assert lines[3] == "sampling: 99.6% of 1,200 samples are the same, 5 of each sentence"
+
+
+    @pytest.mark.parametrize("command", [["nosuch"], ["/dev/null"], [str(SCRIPTS)]])
+    def test_starts_nothing_where_one_is_no_command(self, command, tmp_path):
+        words = ["touch", str(tmp_path / "started"), parallel.SEPARATOR, *command]
+        done = subprocess.run([*TestParallel.SCRIPT, *words], capture_output=True, text=True)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+        assert not (tmp_path / "started").exists()
 
 
 def test_difference_names_what_changed():

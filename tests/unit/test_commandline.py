@@ -1,0 +1,177 @@
+"""The scripts' command lines: whatever is wrong with an option is told in one line, before anything is written."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+import average_checkpoints  # noqa: E402
+import benchmark  # noqa: E402
+import commandline  # noqa: E402
+import evaluate  # noqa: E402
+import export  # noqa: E402
+import report  # noqa: E402
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working directory with a file, a folder, a run and data that are as empty as may be."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("data", "lm.de", "lm.en", "run", "fairseq_dsl"):
+        Path(name).mkdir()
+    for name in ("data/dict.de.txt", "data/dict.en.txt", "a.pt", "b.pt", "run/train.log"):
+        Path(name).touch()
+    return tmp_path
+
+
+EVALUATE = "--data-bin data -s de -t en --baseline control=a.pt"
+BENCHMARK = (
+    "--data-bin data --lm-data-bin lm -s de -t en --primal-checkpoint a.pt --dual-checkpoint b.pt "
+    "--source-lm a.pt --target-lm b.pt"
+)
+AVERAGE = "--inputs a.pt b.pt --output out.pt"
+REPORT = "--run dsl=run"
+
+NUMBERS = [
+    *((evaluate, EVALUATE, flag) for flag in ("--jobs", "--resamples", "--beam", "--max-tokens")),
+    *((benchmark, BENCHMARK, flag) for flag in ("--turns", "--updates", "--num-samples", "--max-tokens")),
+    (report, REPORT, "--samples"),
+]
+INPUT_FILES = [
+    *((evaluate, f"{EVALUATE} --source-lm a.pt --target-lm b.pt", flag) for flag in ("--source-lm", "--target-lm")),
+    *((benchmark, BENCHMARK, f"{name}-checkpoint") for name in ("--primal", "--dual")),
+    *((benchmark, BENCHMARK, f"{name}-lm") for name in ("--source", "--target")),
+    (report, REPORT, "--evaluation"),
+]
+INPUT_FOLDERS = [
+    (evaluate, EVALUATE, "--data-bin"),
+    (evaluate, EVALUATE, "--user-dir"),
+    (benchmark, BENCHMARK, "--data-bin"),
+    (benchmark, f"{BENCHMARK} --source-mono data --target-mono data", "--target-mono"),
+]
+OUTPUT_FILES = [
+    (benchmark, BENCHMARK, "--output"),
+    (average_checkpoints, AVERAGE, "--output"),
+    (report, REPORT, "--output"),
+]
+
+
+def save_checkpoint(path, parameter):
+    history = {"criterion_name": "c", "optimizer_name": "o", "lr_scheduler_state": {}, "num_updates": 1}
+    torch.save(
+        {
+            "args": None,
+            "cfg": {"model": {"_name": "transformer"}, "task": {}},
+            "model": {"w": parameter},
+            "optimizer_history": [history],
+            "extra_state": {"train_iterator": {"epoch": 1, "iterations_in_epoch": 0}, "val_loss": None},
+            "task_state": {},
+        },
+        path,
+    )
+
+
+def refusal(script, words, monkeypatch, capsys):
+    """What a script prints on the standard error where it refuses its words: one line."""
+    before = sorted(Path().rglob("*"))
+    monkeypatch.setattr(sys, "argv", [f"{script.__name__}.py", *words])
+    with pytest.raises(SystemExit) as ended:
+        script.main()
+    assert ended.value.code == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert sorted(Path().rglob("*")) == before
+    return message
+
+
+def combinations(*cases):
+    """Each (script, its other words, flag) with each of some values."""
+    for flags, values in cases:
+        yield from ((script, f"{words} {flag}".split(), value) for script, words, flag in flags for value in values)
+
+
+@pytest.mark.parametrize(
+    ("script", "words", "value"),
+    combinations(
+        (NUMBERS, ["0", "-1", "1.5", "many", "", "inf", "1" * 30]),
+        (INPUT_FILES, ["nowhere", "data", ""]),
+        (INPUT_FOLDERS, ["nowhere", "a.pt", ""]),
+        (OUTPUT_FILES, ["data", "out/", "", "a.pt/out", "/dev/null"]),
+        ([(evaluate, EVALUATE, "--output")], ["a.pt", "a.pt/out", ""]),
+    ),
+)  # fmt: skip
+def test_a_bad_value_is_refused_in_one_line(folder, script, words, value, monkeypatch, capsys):
+    message = refusal(script, [*words[:-1], f"{words[-1]}={value}"], monkeypatch, capsys)
+    assert f"argument {words[-1]}: expected" in message
+
+
+@pytest.mark.parametrize(
+    ("script", "words", "message"),
+    [
+        (evaluate, [*EVALUATE.split(), "--generate-args=--remove-bpe 'x"], "No closing quotation"),
+        (evaluate, [*EVALUATE.split(), "--system", "a/b=a.pt"], "'a/b': expected a name"),
+        (evaluate, [*EVALUATE.split(), "--system", ".=a.pt"], "'.': expected a name"),
+        (evaluate, [*EVALUATE.split(), "--system", "a\nb=a.pt"], "'a\\nb': expected a name"),
+        (evaluate, [*EVALUATE.split(), "--system", "control=b.pt"], "each name once"),
+        (evaluate, [*EVALUATE.split(), "-t", "de"], "expected two languages"),
+        (evaluate, [*EVALUATE.split(), "-s", "fr"], "contains no dict.fr.txt"),
+        (evaluate, EVALUATE.split(), "no file data-text/test.de"),
+        (report, ["--run", "dsl=data"], "no train.log there"),
+        (report, [*REPORT.split(), "--evaluation", "a.pt"], "expected the evaluation.json"),
+        (export, ["nowhere", "out.pt", "--direction", "de-en"], "expected a file, found 'nowhere'"),
+        (export, ["a.pt", "data", "--direction", "de-en"], "found the folder 'data'"),
+    ],
+)  # fmt: skip
+def test_a_bad_command_is_refused_in_one_line(folder, script, words, message, monkeypatch, capsys):
+    assert message in refusal(script, words, monkeypatch, capsys)
+
+
+@pytest.mark.parametrize("output", ["a.pt", "./data/../a.pt", "link.pt", "hard.pt"])
+@pytest.mark.parametrize("script", [export, average_checkpoints])
+def test_an_output_is_none_of_the_inputs(folder, script, output, monkeypatch, capsys):
+    Path("link.pt").symlink_to("a.pt")
+    os.link("a.pt", "hard.pt")
+    words = ["a.pt", output, "--direction", "x"] if script is export else ["--inputs", "b.pt", "a.pt", "--output", output]
+    assert "expected another file to write" in refusal(script, words, monkeypatch, capsys)
+
+
+@pytest.mark.parametrize("name", ["a b.pt", "it's.pt", 'a"b.pt', "a:b.pt", "ä,=.pt", "new/folder/x.pt", "*.pt"])
+def test_names_of_odd_characters_are_written_to(folder, name):
+    assert commandline.output_file(name) == name
+    save_checkpoint("a.pt", torch.tensor([1.0]))
+    save_checkpoint("b.pt", torch.tensor([2.0]))
+    average_checkpoints.main(["--inputs", "a.pt", "b.pt", "--output", name])
+    assert torch.load(name)["model"]["w"].tolist() == [1.5]
+
+
+def limit_files():
+    """Every write beyond 4096 bytes of a file fails from now on, as on a full disk."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+
+def test_a_full_disk_is_told_in_one_line_and_nothing_is_overwritten(folder):
+    save_checkpoint("a.pt", torch.zeros(5000))
+    Path("out.pt").write_text("old")
+    command = [sys.executable, str(SCRIPTS / "average_checkpoints.py"), "--inputs", "a.pt", "a.pt", "--output", "out.pt"]
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit_files)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "average_checkpoints.py: error: out.pt: File too large")
+    assert "Traceback" not in done.stderr
+    assert Path("out.pt").read_text() == "old"
+    assert not list(folder.glob("*.tmp"))
+    subprocess.run(command, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("lang", ["", "a/b", "../x", "de en", "a:b", "-", "a'b", "$(x)"])
+def test_the_demo_refuses_what_is_no_language(lang):
+    done = subprocess.run(["bash", str(SCRIPTS / "demo.sh"), f"--lang={lang}"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "expected a language's code" in done.stderr
