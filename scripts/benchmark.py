@@ -489,13 +489,15 @@ def make_parser():
     add("--target-mono", metavar="DIR", help=f"target language's {mono}")
     add("--parts", nargs="+", choices=PARTS, metavar="PART", help="what to measure (default: all that has its data)")
     add("--turns", type=commandline.positive, default=5, help="turns that each side takes (default: %(default)s)")
-    add("--updates", type=commandline.positive, default=20, help="updates or batches in a turn of a part (default: %(default)s)")
+    add("--updates", type=commandline.positive, default=20,
+        help="updates or batches in a turn of a part (default: %(default)s)")
     add("--num-samples", type=commandline.positive, default=5, help="K of sampling (default: %(default)s)")
     add("--max-tokens", type=commandline.positive, default=4096, help="tokens of a batch (default: %(default)s)")
     add("--subset", default="test", help="subset to translate (default: %(default)s)")
     add("--fp16", action="store_true", help="train, score and translate in half precision (default: single)")
     add("--cpu", action="store_true", help="use no GPU (default: a GPU where there is one)")
-    add("--output", type=commandline.output_file, metavar="FILE", help="write all that was measured there, as JSON (default: nowhere)")
+    add("--output", type=commandline.output_file, metavar="FILE",
+        help="write all that was measured there, as JSON (default: nowhere)")
     return parser
 
 
@@ -510,7 +512,7 @@ def main():
     parser.check("--data-bin", commandline.input_folder, args.data_bin)
     for flag in ("--primal-checkpoint", "--dual-checkpoint", "--source-lm", "--target-lm"):
         parser.check(flag, commandline.input_file, getattr(args, flag[2:].replace("-", "_")))
-    for lang in (args.source_lang, args.target_lang):
+    for lang in (args.source_lang, args.target_lang) if "marginals" in args.parts else ():
         parser.check("--lm-data-bin", commandline.input_folder, f"{args.lm_data_bin}.{lang}")
     for flag, folder in (("--source-mono", args.source_mono), ("--target-mono", args.target_mono)):
         if folder is not None:

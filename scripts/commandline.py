@@ -97,7 +97,7 @@ def _found(path):
 
 
 def run(main):
-    """Ends the process as `main()` does; where a file cannot be read or written, with a line that says which and why."""
+    """Ends the process as `main()` does; where a file cannot be read or written, with a line that says so."""
     program = os.path.basename(sys.argv[0])
     try:
         sys.exit(main())

@@ -248,7 +248,7 @@ def write(path, text):
 def check(args, systems, parser):
     """Refuses what can be known to fail before anything is translated.
 
-    Returns the test set's sentences by language, and the checkpoint of each system that is a pair.
+    Returns the test set's sentences by language, and what each system that is a pair was trained with.
     """
     primal = (args.source_lang, args.target_lang)
     names = [system.name for system in systems]
@@ -270,7 +270,7 @@ def check(args, systems, parser):
         parser.error(f"--generate-args {args.generate_args!r}: {error}")
     for lang in primal:
         if not os.path.isfile(os.path.join(args.data_bin, f"dict.{lang}.txt")):
-            parser.error(f"--data-bin {args.data_bin}: contains no dict.{lang}.txt; expected data of {'-'.join(primal)}")
+            parser.error(f"--data-bin {args.data_bin}: no dict.{lang}.txt there; expected data of {'-'.join(primal)}")
         if not os.path.isfile(f"{args.text}.{lang}"):
             parser.error(f"--text {args.text}: no file {args.text}.{lang}; expected the detokenized {args.subset}")
         try:
@@ -389,8 +389,10 @@ def make_parser():
         help="further flags of fairseq-generate that undo the encoding of the text (default: %(default)r)")
     add("--tokenize", choices=sorted(BLEU.TOKENIZERS),
         help="BLEU's tokenizer for both directions (default: zh for Chinese, char for Japanese and Thai, else 13a)")
-    add("--resamples", type=commandline.positive, default=1000, help="resamples of the bootstrap (default: %(default)s)")
-    add("--jobs", type=commandline.positive, default=1, help="commands of fairseq that run at the same time (default: %(default)s)")
+    add("--resamples", type=commandline.positive, default=1000,
+        help="resamples of the bootstrap (default: %(default)s)")
+    add("--jobs", type=commandline.positive, default=1,
+        help="commands of fairseq that run at the same time (default: %(default)s)")
     add("--cpu", action="store_true", help="use no GPU (default: a GPU where there is one)")
     add("--user-dir", default="fairseq_dsl", metavar="DIR", help="the plugin, as for fairseq (default: %(default)s)")
     return parser

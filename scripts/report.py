@@ -270,9 +270,8 @@ def write(args, runs, evaluation):
     if evaluation:
         lines += [
             f"Test set: {evaluation['sentences']} sentences of `{evaluation['text']}`, beam search. In brackets stands "
-            "the 95% interval of the difference; p is that of a two-sided paired bootstrap test, a probability of "
-            "differences as great by chance. (Without brackets, it is of an older evaluation, and too small for systems "
-            "that are nearly as good.)",
+            "the 95% interval of the difference; p is that of a two-sided paired bootstrap test. (Without brackets, p "
+            "is that of an older evaluation, which is too small for systems that are nearly as good.)",
             "",
             scores(evaluation),
             "",
@@ -309,7 +308,8 @@ def parse_evaluation(path):
         texts += [text for texts in evaluation["hypotheses"].values() for text in texts.values()]
         scores(evaluation)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise argparse.ArgumentTypeError(f"{path}: expected the evaluation.json of evaluate.py ({type(error).__name__}: {error})")
+        reason = f"{type(error).__name__}: {error}"
+        raise argparse.ArgumentTypeError(f"{path}: expected the evaluation.json of evaluate.py ({reason})")
     for text in texts:
         if not os.path.isfile(text):
             raise argparse.ArgumentTypeError(f"{path}: the text {text}, which it names, is no longer there")
@@ -327,7 +327,12 @@ def make_parser():
         metavar="NAME=DIR",
         help="a training run; may be repeated",
     )
-    add("--evaluation", type=parse_evaluation, metavar="FILE", help="evaluation.json of evaluate.py (default: no table and no translations)")
+    add(
+        "--evaluation",
+        type=parse_evaluation,
+        metavar="FILE",
+        help="evaluation.json of evaluate.py (default: no table and no translations)",
+    )
     add(
         "--output",
         type=commandline.output_file,
@@ -337,7 +342,12 @@ def make_parser():
     )
     add("--title", default="Dual supervised learning", help="heading of the report (default: %(default)s)")
     add("--note", help="a paragraph under the table (default: none)")
-    add("--samples", type=commandline.positive, default=_SAMPLES, help="translations to show of each direction (default: %(default)s)")
+    add(
+        "--samples",
+        type=commandline.positive,
+        default=_SAMPLES,
+        help="translations to show of each direction (default: %(default)s)",
+    )
     return parser
 
 

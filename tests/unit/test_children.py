@@ -80,7 +80,8 @@ def test_children_of_parallel_end_with_it(tmp_path):
 def test_parallel_goes_on_after_the_shell_that_started_it(tmp_path):
     """As after `nohup` and a logout; a script that it must not outlive binds it."""
     long = shlex.join([sys.executable, "-c", LONG, str(tmp_path / "child")])
-    shell = bash(f'{sys.executable} {SCRIPTS / "parallel.py"} {long} >/dev/null & echo $! >"$1"; wait', tmp_path / "pid")
+    script = f'{sys.executable} {SCRIPTS / "parallel.py"} {long} >/dev/null & echo $! >"$1"; wait'
+    shell = bash(script, tmp_path / "pid")
     parallel, child = number(tmp_path / "pid"), number(tmp_path / "child")
     shell.kill()
     shell.wait()

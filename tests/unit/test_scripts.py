@@ -303,7 +303,8 @@ class TestFilesOfACommand:
         for name in ("data/train.bin", "data/train.idx", "data/notes", "data/preprocess.log", "data/cache/scores.npz"):
             Path(name).parent.mkdir(exist_ok=True, parents=True)
             Path(name).write_text(name)
-        for name in ("a.pt", "b.pt", "c d.pt", "lr=1.pt", "it's.pt", "x:y.pt", "save/train.log", "de/raw", "plugin/x.py"):
+        names = ("a.pt", "b.pt", "c d.pt", "lr=1.pt", "it's.pt", "x:y.pt")
+        for name in (*names, "save/train.log", "de/raw", "plugin/x.py"):
             Path(name).parent.mkdir(exist_ok=True, parents=True)
             Path(name).write_text(name)
         return tmp_path
@@ -476,6 +477,13 @@ class TestLanguageModelsOfEvaluation:
         assert shlex.join(given) in shlex.join(command)
         args = evaluate.make_parser().parse_args(arguments)
         assert not {"--source-lm", "--target-lm"} & set(evaluate.validate_command(args, "dual.pt"))
+
+    @pytest.mark.parametrize(("trained", "models"), [(None, "x y"), ("de", "x y"), ("en", "y x")])
+    def test_are_given_in_the_order_of_each_pair(self, arguments, trained, models):
+        args = evaluate.make_parser().parse_args([*arguments, "--source-lm", "x", "--target-lm", "y"])
+        command = evaluate.validate_command(args, "dual.pt", trained)
+        source, target = models.split()
+        assert shlex.join(["--source-lm", source, "--target-lm", target]) in shlex.join(command)
 
     @pytest.mark.parametrize("flag", ["--source-lm", "--target-lm"])
     def test_are_two(self, arguments, flag, monkeypatch, capsys):
@@ -911,6 +919,13 @@ class TestParallel:
         assert done.returncode == 7
         assert "kept" in done.stdout
 
+    @pytest.mark.parametrize("command", [["nosuch"], ["/dev/null"], [str(SCRIPTS)]])
+    def test_starts_nothing_where_one_is_no_command(self, command, tmp_path):
+        words = ["touch", str(tmp_path / "started"), parallel.SEPARATOR, *command]
+        done = subprocess.run([*self.SCRIPT, *words], capture_output=True, text=True)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+        assert not (tmp_path / "started").exists()
+
 
 @pytest.mark.parametrize("flags", [["--max-update", "5", "--max-update", "9"], ["--max-update=5", "--max-update=9"]])
 def test_the_last_of_a_repeated_flag_counts(flags):
@@ -1005,14 +1020,6 @@ class TestBenchmark:
         lines = benchmark.table({"clock": "cpu", "sampling": sampling, "back-translation": seconds}).split("\n")
         assert lines[2].split() == ["back-translation", "1.500", "3.00", "s", "2.00", "s"]
         assert lines[3] == "sampling: 99.6% of 1,200 samples are the same, 5 of each sentence"
-
-
-    @pytest.mark.parametrize("command", [["nosuch"], ["/dev/null"], [str(SCRIPTS)]])
-    def test_starts_nothing_where_one_is_no_command(self, command, tmp_path):
-        words = ["touch", str(tmp_path / "started"), parallel.SEPARATOR, *command]
-        done = subprocess.run([*TestParallel.SCRIPT, *words], capture_output=True, text=True)
-        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-        assert not (tmp_path / "started").exists()
 
 
 def test_difference_names_what_changed():
