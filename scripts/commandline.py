@@ -1,6 +1,7 @@
 """What the scripts' command lines share: bad input gives one line on the standard error, before anything is written."""
 
 import argparse
+import logging
 import os
 import sys
 from pathlib import Path
@@ -99,6 +100,7 @@ def _found(path):
 def run(main):
     """Ends the process as `main()` does; where a file cannot be read or written, with a line that says so."""
     program = os.path.basename(sys.argv[0])
+    logging.disable(logging.INFO)  # fairseq's greetings
     try:
         sys.exit(main())
     except KeyboardInterrupt:

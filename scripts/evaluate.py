@@ -273,10 +273,6 @@ def check(args, systems, parser):
             parser.error(f"--data-bin {args.data_bin}: no dict.{lang}.txt there; expected data of {'-'.join(primal)}")
         if not os.path.isfile(f"{args.text}.{lang}"):
             parser.error(f"--text {args.text}: no file {args.text}.{lang}; expected the detokenized {args.subset}")
-        try:
-            BLEU(tokenize=tokenizer(lang, args.tokenize))
-        except (RuntimeError, ImportError) as error:  # a tokenizer that takes another package
-            parser.error(f"--tokenize {tokenizer(lang, args.tokenize)}: {error}")
     texts = {lang: read_lines(f"{args.text}.{lang}") for lang in primal}
 
     import models  # torch and fairseq: not before all that is quick
@@ -285,6 +281,10 @@ def check(args, systems, parser):
     if count is None:
         parser.error(f"--data-bin {args.data_bin}: no {args.subset} of {'-'.join(primal)} there")
     for lang, lines in texts.items():
+        try:
+            BLEU(tokenize=tokenizer(lang, args.tokenize))
+        except (RuntimeError, ImportError) as error:  # a tokenizer that takes another package
+            parser.error(f"--tokenize {tokenizer(lang, args.tokenize)}: {error}")
         if len(lines) != count:
             parser.error(f"--text {args.text}.{lang}: expected {count} lines, as {args.subset} has, found {len(lines)}")
     directions = ["-".join(primal), "-".join(reversed(primal))]

@@ -1,6 +1,5 @@
 """What the models in checkpoints are, as far as it decides which of them belong together."""
 
-import logging
 import os
 import sys
 from dataclasses import dataclass
@@ -8,8 +7,6 @@ from pathlib import Path
 from typing import Optional
 
 from inputs import checksum
-
-logging.disable(logging.INFO)  # fairseq's greetings
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the repository's plugin, rather than an installed one
 
