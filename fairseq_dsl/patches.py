@@ -8,12 +8,14 @@ import logging
 import pickle
 import shutil
 
+import torch
 from fairseq import checkpoint_utils
 from fairseq.file_io import PathManager
 from fairseq.models.ema.ema import EMA
 from fairseq.tasks import FairseqTask
 from fairseq.tasks.translation import TranslationTask
 from fairseq.trainer import Trainer
+from fairseq.modules import AdaptiveSoftmax
 
 from . import prefetching
 from .bleu import log_tokenizer, tokenized, tokenizer_of
@@ -77,6 +79,38 @@ def check_checkpoints():
             ) from error
 
     checkpoint_utils.load_checkpoint_to_cpu = load_checkpoint_to_cpu
+
+
+def make_adaptive_softmax_differentiable():
+    """`AdaptiveSoftmax.get_log_prob` overwrites what its gradient needs: training stops, but with ``adaptive_loss``.
+
+    Dropout is that of ``adaptive_loss``, which is none outside of training.
+    """
+
+    def get_log_prob(self, input, target):
+        """log P of every symbol; ``(sentences, length, vocabulary)``, float32 or better.
+
+        Told the gold symbols, ``(sentences, length)``, it computes a tail for the positions whose gold symbol is in it:
+        what it says of other symbols of that tail has no meaning there.
+        """
+        features = self.dropout_module(input.flatten(0, 1))
+        head = _log_softmax(self.head(features))
+        parts = [head[:, : self.cutoff[0]]]
+        for i, (first, end) in enumerate(zip(self.cutoff, self.cutoff[1:])):
+            log_prior = head[:, self.cutoff[0] + i, None]
+            if target is None:
+                parts.append(_log_softmax(self.tail[i](features)) + log_prior)
+            else:  # also for no position: data-parallel training wants a gradient, if of 0, of every parameter
+                rows = ((target >= first) & (target < end)).flatten().nonzero().squeeze(-1)
+                found = _log_softmax(self.tail[i](features[rows])) + log_prior[rows]
+                parts.append(found.new_zeros(len(features), end - first).index_copy(0, rows, found))
+        return torch.cat(parts, -1).unflatten(0, input.shape[:2])
+
+    AdaptiveSoftmax.get_log_prob = get_log_prob
+
+
+def _log_softmax(logits):
+    return logits.log_softmax(-1, dtype=torch.promote_types(logits.dtype, torch.float32))
 
 
 def _first_line(error):
@@ -150,3 +184,4 @@ tell_optimizers()
 keep_one_handler_for_each_log_file()
 prefetching.install()
 checkpoint_utils.verify_checkpoint_directory = verify_save_dir
+make_adaptive_softmax_differentiable()
