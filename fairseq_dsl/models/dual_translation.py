@@ -1,6 +1,7 @@
 """The pair of models: any two of fairseq's encoder-decoders, one for each direction."""
 
 import argparse
+import inspect
 import shlex
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional
@@ -21,6 +22,8 @@ from ..checkpoints import Checkpoint, plain
 from ..errors import BadInput
 
 NAME = "dual_translation"
+NET_INPUT = ("src_tokens", "src_lengths", "prev_output_tokens")
+"""What a translation batch has for a model."""
 TASK_FLAGS = ("source_lang", "target_lang", "max_source_positions", "max_target_positions")
 """Flags of the task that architectures without a dataclass read from their own configuration."""
 
@@ -92,6 +95,15 @@ class DualTranslationModel(BaseFairseqModel):
         if order.keys() == self.models.keys():
             self.models = nn.ModuleDict({direction: self.models[direction] for direction in order})
 
+    def upgrade_state_dict(self, state_dict):
+        """Each model sees its own parameters, by their own names, which BART looks up."""
+        for direction, model in self.models.items():
+            prefix = f"models.{direction}."
+            names = [name for name in state_dict if name.startswith(prefix)]
+            own = {name[len(prefix) :]: state_dict.pop(name) for name in names}
+            model.upgrade_state_dict(own)
+            state_dict.update({prefix + name: value for name, value in own.items()})
+
     def forward(self, inputs: Dict[str, List[Dict[str, Any]]]) -> Dict[str, List[Any]]:
         """Run any number of inputs through each direction, in one call.
 
@@ -141,13 +153,14 @@ class Architecture:
 
     Attributes:
         cfg: its configuration as plain values.
+        name: of the architecture, and the flag that named it.
         warm_start: the checkpoint that its parameters are read from, if any.
     """
 
     def __init__(self, cfg: Dict[str, Any], flag: str, warm_start: Optional[Checkpoint] = None):
         self.cfg = cfg
         self.warm_start = warm_start
-        check_architecture(cfg.get("_name") or cfg.get("arch"), flag)
+        self.name = f"{flag} {check_architecture(cfg.get('_name') or cfg.get('arch'), flag)}"
 
     @classmethod
     def from_checkpoint(cls, path: str, role: str, direction: str, reverse: str) -> "Architecture":
@@ -219,11 +232,22 @@ def architectures(cfg, directions: Dict[str, Any]) -> Dict[str, Architecture]:
 
 
 def check_architecture(arch: Optional[str], flag: str) -> str:
-    """Return the name of an architecture that a direction can be translated with; refuse others."""
+    """Return the name of an architecture that may translate, by what it is called with; refuse others.
+
+    Before it is built: what it does then is tried by `trial.require_translation_model`.
+    """
     if arch not in ARCH_MODEL_REGISTRY:
         raise BadInput(f"{flag} {arch}: fairseq has no architecture of this name")
-    if not issubclass(ARCH_MODEL_REGISTRY[arch], FairseqEncoderDecoderModel):
-        raise BadInput(f"{flag} {arch}: is no encoder-decoder; a translation architecture is wanted")
+    parameters = inspect.signature(ARCH_MODEL_REGISTRY[arch].forward).parameters
+    if not {*NET_INPUT} <= {*parameters}:
+        raise BadInput(f"{flag} {arch}: is no encoder-decoder of texts; a translation architecture is wanted")
+    required = [name for name, p in parameters.items() if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+    others = [name for name in required if name not in ("self", *NET_INPUT)]
+    if others:
+        raise BadInput(
+            f"{flag} {arch}: requires {' and '.join(others)} as well as {', '.join(NET_INPUT)}, and gives translations no "
+            "log-probability to train; a translation architecture is wanted"
+        )
     return arch
 
 

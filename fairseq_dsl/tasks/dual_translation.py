@@ -32,6 +32,7 @@ from ..models.dual_translation import NAME as DUAL_TRANSLATION
 from ..models.dual_translation import Architecture, architectures, check_architecture
 from ..swaps import TranslationModels
 from ..vocabulary import Dictionaries, vocabulary_difference
+from ..models.trial import failures_of, require_translation_model
 
 logger = logging.getLogger(__name__)
 
@@ -216,7 +217,9 @@ class DualTranslationTask(TranslationTask):
             ):
                 start.check_vocabulary(dictionary, rows, language, f"dict.{language}.txt")
         config = build_config(architecture.cfg)
-        model = task.build_model(config, from_checkpoint=start is not None)
+        with failures_of(architecture.name):
+            model = task.build_model(config, from_checkpoint=start is not None)
+        require_translation_model(model, task.source_dictionary, task.target_dictionary, architecture.name)
         # Stored with what the model's own `build_model` wrote there, as fairseq does: its release 0.12.2 wants to find
         # a transformer's max_source_positions in an exported checkpoint.
         architecture.cfg = without_files(plain(config))

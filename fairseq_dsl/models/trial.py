@@ -1,0 +1,80 @@
+"""Whether a model can be trained to translate: by trying it, with one pair of sentences."""
+
+import contextlib
+from typing import Optional
+
+import torch
+import torch.nn as nn
+from fairseq.data import Dictionary
+from fairseq.distributed import FullyShardedDataParallel
+from fairseq.sequence_generator import SequenceGenerator
+
+from ..errors import BadInput
+from ..sampling import in_evaluation_mode
+
+WORDS = 2  # of each sentence of the trial
+
+
+@contextlib.contextmanager
+def failures_of(name: str):
+    """What an architecture fails with, of any kind, is bad input: it is no architecture for these flags and data."""
+    try:
+        yield
+    except BadInput:
+        raise
+    except Exception as error:
+        what = (str(error).strip().splitlines() or [""])[0]
+        raise BadInput(
+            f"{name}: cannot be trained to translate with these flags and data ({type(error).__name__}: {what}); "
+            "expected an architecture of translation models, such as transformer"
+        ) from error
+
+
+def require_translation_model(model: nn.Module, source: Dictionary, target: Dictionary, name: str):
+    """Refuse a model that cannot be trained by the likelihood of sentences, or cannot be translated with.
+
+    Nothing is left behind: no gradients, and the random numbers and the mode of the model are as they were.
+
+    Args:
+        source, target: the dictionaries.
+        name: of the architecture, and the flag that named it.
+    """
+    if any(isinstance(module, FullyShardedDataParallel) for module in model.modules()):
+        return  # it computes on GPUs alone
+    with torch.random.fork_rng(devices=[]), in_evaluation_mode(model), failures_of(name):
+        problem = _problem(model, source, target)
+    if problem:
+        raise BadInput(f"{name}: {problem}; expected an architecture of translation models, such as transformer")
+
+
+def _problem(model: nn.Module, source: Dictionary, target: Dictionary) -> Optional[str]:
+    lengths = [min(WORDS, int(limit) - 1) for limit in model.max_positions()]
+    src_tokens = torch.tensor([[len(source) - 1] * lengths[0] + [source.eos()]])
+    gold = torch.tensor([[len(target) - 1] * lengths[1] + [target.eos()]])
+    net_input = {"src_tokens": src_tokens, "src_lengths": torch.tensor([src_tokens.size(1)])}
+
+    def log_probs(previous):
+        return model.get_normalized_probs(model(**net_input, prev_output_tokens=previous), log_probs=True)
+
+    previous = gold.roll(1, -1)
+    lprobs = log_probs(previous)
+    expected = (1, gold.size(1), len(target))
+    if tuple(lprobs.shape) != expected:
+        return f"gives log-probabilities of the shape {tuple(lprobs.shape)}, not of (sentences, length, vocabulary) = {expected}"
+    total = lprobs.detach().double().exp().sum(-1)
+    if not torch.allclose(total, torch.ones_like(total), atol=1e-3):
+        return f"gives probabilities that sum to {total[0, 0]:.3g}, not to 1"
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    loss = lprobs.gather(-1, gold.unsqueeze(-1)).sum()
+    if not loss.requires_grad or not any(
+        gradient is not None for gradient in torch.autograd.grad(loss, parameters, allow_unused=True)
+    ):
+        return "has no parameter that the probabilities of translations depend on"
+    with torch.no_grad():
+        changed = previous.clone()
+        changed[:, 1:] = target.unk()
+        if not torch.allclose(log_probs(changed)[:, 0], lprobs[:, 0], atol=1e-3):
+            return "sees the words that it is to predict"
+    generator = SequenceGenerator([model], target, beam_size=1, max_len_a=0, max_len_b=max(lengths[1], 1))
+    generator.generate([model], {"net_input": net_input})
+    return None
