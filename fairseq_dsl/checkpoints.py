@@ -12,6 +12,7 @@ from fairseq import checkpoint_utils
 from fairseq.data import Dictionary
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from .dictionaries import load_dictionary
 from .errors import BadInput
 from .files import written_atomically
 from .vocabulary import NAME as DICTIONARIES
@@ -149,7 +150,7 @@ class Checkpoint:
         here = Path(self.path).absolute().parent
         candidates = [here, *(start / folder for start in (Path.cwd(), here, *here.parents) if folder)]
         found = next((path / file_name for path in candidates if (path / file_name).is_file()), None)
-        return found and Dictionary.load(str(found))
+        return found and load_dictionary(str(found))
 
 
 def languages_of(direction: str, directions: Iterable[str]) -> Tuple[str, str]:

@@ -8,6 +8,12 @@ class BadInput(ValueError):
     """What the user gave cannot be used; the message names the flag or file, what was found and what is wanted."""
 
 
+def first_line(error: Exception) -> str:
+    """An error of any kind in a line: its type, and how its message begins."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
 @contextlib.contextmanager
 def advice_on_memory(advice: str):
     """Say what to do where memory runs out: fairseq skips such a batch on one GPU, and stops elsewhere."""

@@ -7,8 +7,10 @@ import numpy as np
 from fairseq.data import Dictionary, data_utils
 from fairseq.data.language_pair_dataset import collate
 
+from ..dictionaries import load_dictionary
 from ..errors import BadInput
 from ..vocabulary import vocabulary_difference
+from .folders import count_sentences
 
 LANGUAGE_CHECK_SENTENCES = 1000
 
@@ -64,16 +66,18 @@ class MonolingualData:
                     f"{self.name}: holds no {name}; the output of fairseq-preprocess --only-source --srcdict DICTIONARY "
                     "--trainpref TEXT is wanted"
                 )
-        if not os.path.getsize(os.path.join(folder, "train.bin")):  # which numpy cannot map
-            raise BadInput(f"{self.name}: its train split has no sentence")
-        sentences = data_utils.load_indexed_dataset(os.path.join(folder, "train"), self.dictionary)
-        difference = vocabulary_difference(Dictionary.load(path), self.dictionary)
+        difference = vocabulary_difference(load_dictionary(path), self.dictionary)
         if difference:
             raise BadInput(
                 f"{self.name}: was binarized with another vocabulary: {difference} in the {self.language} dictionary of "
                 "the data folder; binarize with the same dictionary (--srcdict)"
             )
-        return sentences
+        prefix = os.path.join(folder, "train")
+        try:
+            count_sentences(prefix, self.dictionary)
+        except BadInput as error:
+            raise BadInput(f"{self.name}: {error}") from error
+        return data_utils.load_indexed_dataset(prefix, self.dictionary)
 
     def refuse_other_language(self, own, other, other_language: str):
         """A joined dictionary hides text of the wrong language: see which side's words its sentences are made of.

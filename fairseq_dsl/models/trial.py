@@ -9,7 +9,7 @@ from fairseq.data import Dictionary
 from fairseq.distributed import FullyShardedDataParallel
 from fairseq.sequence_generator import SequenceGenerator
 
-from ..errors import BadInput
+from ..errors import BadInput, first_line
 from ..sampling import in_evaluation_mode
 
 WORDS = 2  # of each sentence of the trial
@@ -23,9 +23,8 @@ def failures_of(name: str):
     except BadInput:
         raise
     except Exception as error:
-        what = (str(error).strip().splitlines() or [""])[0]
         raise BadInput(
-            f"{name}: cannot be trained to translate with these flags and data ({type(error).__name__}: {what}); "
+            f"{name}: cannot be trained to translate with these flags and data ({first_line(error)}); "
             "expected an architecture of translation models, such as transformer"
         ) from error
 

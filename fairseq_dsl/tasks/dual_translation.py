@@ -7,13 +7,12 @@ import logging
 import math
 import os
 from dataclasses import dataclass, field
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import Callable, Dict, List, Optional, Set, Tuple
 
 import numpy as np
 import torch
 from fairseq import utils
 from fairseq.criterions import CRITERION_REGISTRY
-from fairseq.data import Dictionary, data_utils
 from fairseq.logging import progress_bar
 from fairseq.tasks import register_task
 from fairseq.tasks.online_backtranslation import PiecewiseLinearFn
@@ -23,7 +22,16 @@ from omegaconf import II, DictConfig, open_dict
 from ..bleu import bleu_sums, check_tokenizer, log_bleu, log_tokenizer
 from ..checkpoints import Checkpoint, build_config, languages_of, plain, without_files
 from ..criterions import PAIR_CRITERIONS
-from ..data import DualDataset, MonolingualData, files_of_side, leave_out_too_long
+from ..data import (
+    DualDataset,
+    MonolingualData,
+    check_data_folders,
+    check_pairs,
+    files_of_side,
+    first_folder,
+    leave_out_too_long,
+)
+from ..dictionaries import load_dictionary
 from ..errors import BadInput, advice_on_memory
 from ..gradients import clip_and_log_gradients
 from ..marginals import Marginals, ScoreCache, Side, data_parallel_workers
@@ -137,6 +145,7 @@ class DualTranslationTask(TranslationTask):
         self.marginals: Optional[Marginals] = None
         self._monolingual: Optional[Dict[str, MonolingualData]] = None  # by language
         self._scores: Dict[Tuple[str, int], Dict[str, np.ndarray]] = {}  # by split and shard
+        self._checked: Set[Tuple[str, int]] = set()  # splits and shards
 
     @classmethod
     def add_args(cls, parser):
@@ -165,6 +174,10 @@ class DualTranslationTask(TranslationTask):
             raise BadInput(f"--mono-ratio {cfg.mono_ratio}: a number above 0 is wanted")
         check_data_folders(cfg)
         return super().setup_task(cfg, **kwargs)
+
+    @classmethod
+    def load_dictionary(cls, filename):
+        return load_dictionary(filename)
 
     # ---- models
 
@@ -328,6 +341,7 @@ class DualTranslationTask(TranslationTask):
         self.datasets[split] = dataset
 
     def _load_pairs(self, split: str, shard: int, combine: bool) -> DualDataset:
+        self._check_pairs(split, shard, combine)
         try:
             super().load_dataset(split, epoch=shard + 1, combine=combine)
         except FileNotFoundError:
@@ -338,6 +352,15 @@ class DualTranslationTask(TranslationTask):
         if self.criterion is not None and dataset.tgt is None:
             raise BadInput(f"{first_folder(self.cfg)}: the split {split} has no {self.cfg.target_lang} side")
         return dataset
+
+    def _check_pairs(self, split: str, shard: int, combine: bool):
+        """Once for each split and shard; all shards of training together, before any is trained on."""
+        folders = utils.split_paths(self.cfg.data)
+        for number in range(len(folders)) if split == self.cfg.train_subset else [shard]:
+            if (split, number) not in self._checked:
+                sides = {self.cfg.source_lang: self.src_dict, self.cfg.target_lang: self.tgt_dict}
+                check_pairs(folders[number], split, self.directions, sides, combine, self.cfg.dataset_impl)
+                self._checked.add((split, number))
 
     def _score(self, dataset: DualDataset, split: str, shard: int, combine: bool) -> Dict[str, np.ndarray]:
         wanted = self._wanted(dataset)
@@ -530,41 +553,3 @@ def mirrored(cfg: DirectionConfig) -> DirectionConfig:
     cfg.source_lang, cfg.target_lang = cfg.target_lang, cfg.source_lang
     cfg.max_source_positions, cfg.max_target_positions = cfg.max_target_positions, cfg.max_source_positions
     return cfg
-
-
-def first_folder(cfg) -> str:
-    return utils.split_paths(cfg.data)[0]
-
-
-def check_data_folders(cfg):
-    """Refuse data folders that lack a language, naming what is there."""
-    if not cfg.data:
-        raise BadInput("the data folder is missing: give the output of fairseq-preprocess")
-    for folder in utils.split_paths(cfg.data):
-        if not os.path.isdir(folder):
-            raise BadInput(f"{folder}: no such folder; the output of fairseq-preprocess is wanted")
-    if cfg.source_lang is None or cfg.target_lang is None:
-        cfg.source_lang, cfg.target_lang = data_utils.infer_language_pair(first_folder(cfg))
-    for flag, language in (("--source-lang", cfg.source_lang), ("--target-lang", cfg.target_lang)):
-        files = sorted(os.listdir(first_folder(cfg)))
-        if f"dict.{language}.txt" not in files:
-            there = [name[len("dict.") : -len(".txt")] for name in files if name.startswith("dict.")]
-            raise BadInput(
-                f"{flag} {language}: {first_folder(cfg)} has no dict.{language}.txt; "
-                f"its languages are {', '.join(there) or 'none'}"
-            )
-        refuse_other_dictionaries(utils.split_paths(cfg.data), f"dict.{language}.txt")
-    if cfg.source_lang == cfg.target_lang:
-        raise BadInput(f"--source-lang and --target-lang are both {cfg.source_lang}: two languages are wanted")
-
-
-def refuse_other_dictionaries(folders: List[str], file_name: str):
-    """Shards are read with the dictionaries of the first folder: those of the others, where they stand, are the same."""
-    first, *others = [os.path.join(folder, file_name) for folder in folders]
-    for other in filter(os.path.isfile, others):
-        difference = vocabulary_difference(Dictionary.load(first), Dictionary.load(other))
-        if difference:
-            raise BadInput(
-                f"{first} and {other}: are not the same: {difference} here; binarize all shards with the same dictionary "
-                "(--srcdict, --tgtdict)"
-            )

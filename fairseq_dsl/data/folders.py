@@ -1,0 +1,165 @@
+"""The folders that ``fairseq-preprocess`` makes: what is damaged in them is said in one line, before it is read."""
+
+import os
+import struct
+from typing import Dict, Iterable, List, Optional
+
+import numpy as np
+from fairseq import utils
+from fairseq.data import Dictionary, data_utils, indexed_dataset
+
+from ..dictionaries import load_dictionary
+from ..errors import BadInput, first_line
+from ..vocabulary import vocabulary_difference
+
+HEADER = struct.Struct("<9sQBQ")
+"""Of an index of ``--dataset-impl mmap``: its mark, its version, the code of the symbols' type, how many sentences."""
+MARK = b"MMIDIDX\x00\x00"
+ADVICE = "run fairseq-preprocess again"
+
+
+def first_folder(cfg) -> str:
+    return utils.split_paths(cfg.data)[0]
+
+
+def check_data_folders(cfg):
+    """Refuse data folders that lack a language, naming what is there; fill in the languages that no flag names."""
+    if not cfg.data:
+        raise BadInput("the data folder is missing: give the output of fairseq-preprocess")
+    folders = utils.split_paths(cfg.data)
+    for folder in folders:
+        if not os.path.isdir(folder):
+            raise BadInput(f"{folder}: no such folder; the output of fairseq-preprocess is wanted")
+    if cfg.source_lang is None or cfg.target_lang is None:
+        cfg.source_lang, cfg.target_lang = data_utils.infer_language_pair(folders[0])
+        if cfg.source_lang is None:
+            raise BadInput(
+                f"{folders[0]}: contains no file of a language pair, such as train.de-en.de.idx; give the output of "
+                "fairseq-preprocess, and --source-lang and --target-lang"
+            )
+    for flag, language in (("--source-lang", cfg.source_lang), ("--target-lang", cfg.target_lang)):
+        files = sorted(os.listdir(folders[0]))
+        if f"dict.{language}.txt" not in files:
+            there = [name[len("dict.") : -len(".txt")] for name in files if name.startswith("dict.")]
+            raise BadInput(
+                f"{flag} {language}: {folders[0]} has no dict.{language}.txt; its languages are {', '.join(there) or 'none'}"
+            )
+    if cfg.source_lang == cfg.target_lang:
+        raise BadInput(f"--source-lang and --target-lang are both {cfg.source_lang}: two languages are wanted")
+    for folder in folders[1:]:  # fairseq takes the dictionaries of the first
+        for name in (f"dict.{cfg.source_lang}.txt", f"dict.{cfg.target_lang}.txt"):
+            own, first = (os.path.join(place, name) for place in (folder, folders[0]))
+            difference = os.path.isfile(own) and vocabulary_difference(load_dictionary(own), load_dictionary(first))
+            if difference:
+                raise BadInput(
+                    f"{folder}: was binarized with another vocabulary: {difference} in {first}; binarize with the same "
+                    "dictionaries (--srcdict, --tgtdict)"
+                )
+
+
+def check_pairs(
+    folder: str, split: str, directions: Iterable[str], sides: Dict[str, Dictionary], combine: bool, impl: Optional[str]
+):
+    """Refuse a split whose files are damaged, or whose sides have different numbers of sentences.
+
+    Args:
+        directions: the names that the split's files may have, such as ``de-en`` and ``en-de``.
+        sides: the dictionaries of the source and of the target language.
+        combine: whether train1, train2, ... are read too.
+        impl: the value of ``--dataset-impl``.
+    """
+    for part in _parts(folder, split, directions, combine):
+        counts = {}
+        for language, dictionary in sides.items():
+            prefix = os.path.join(folder, f"{part}.{language}")
+            if _files(prefix):
+                counts[language] = count_sentences(prefix, dictionary, impl)
+        source = next(iter(sides))
+        if source not in counts:
+            raise BadInput(f"{folder}: the split {part} has no {source} side")
+        if len({*counts.values()}) > 1:
+            found = " and ".join(f"{count:,} {language} sentences" for language, count in counts.items())
+            raise BadInput(
+                f"{folder}: the split {part} has {found}; expected the same number on both sides: a carriage return or "
+                f"another line break within a line makes one side longer; mend the text and {ADVICE}"
+            )
+
+
+def count_sentences(prefix: str, dictionary: Dictionary, impl: Optional[str] = None) -> int:
+    """How many sentences a file of a split has, without its ending; `BadInput` where it is damaged.
+
+    Args:
+        dictionary: what the sentences were binarized with: each is of its symbols, and ends in its end of a sentence.
+    """
+    files = _files(prefix)
+    try:
+        if f"{prefix}.idx" in files and (impl or indexed_dataset.infer_dataset_impl(prefix)) in (None, "mmap"):
+            return _count_mapped(prefix, dictionary)
+        sentences = data_utils.load_indexed_dataset(prefix, dictionary, impl)
+    except BadInput:
+        raise
+    except Exception as error:  # of many kinds, of fairseq's other formats
+        raise BadInput(f"{prefix}: cannot be read ({first_line(error)}); {ADVICE}") from error
+    if sentences is None:
+        raise BadInput(f"{' and '.join(files)}: not all files of a split; {ADVICE}")
+    return len(sentences)
+
+
+def _count_mapped(prefix: str, dictionary: Dictionary) -> int:
+    """Of memory-mapped files, which is what ``fairseq-preprocess`` makes: they are read once, as fairseq does."""
+    index_file, data_file = f"{prefix}.idx", f"{prefix}.bin"
+    if not os.path.isfile(data_file):
+        raise BadInput(f"{data_file}: no such file; {ADVICE}")
+    with open(index_file, "rb") as file:
+        header = file.read(HEADER.size)
+        if len(header) < HEADER.size:
+            raise BadInput(f"{index_file}: is cut: it has {len(header)} bytes; {ADVICE}")
+        mark, version, code, count = HEADER.unpack(header)
+        kind = np.dtype(indexed_dataset._code_to_dtype.get(code, float))
+        if mark != MARK or version != 1 or kind.kind not in "iu":
+            raise BadInput(f"{index_file}: not an index of --dataset-impl mmap; {ADVICE}")
+        expected = HEADER.size + count * (4 + 8)
+        if os.path.getsize(index_file) != expected:
+            raise BadInput(
+                f"{index_file}: has {os.path.getsize(index_file):,} bytes, expected {expected:,} for its {count:,} sentences; "
+                f"{ADVICE}"
+            )
+        if not count:
+            raise BadInput(f"{prefix}: has no sentence; the text was empty")
+        sizes, starts = (np.fromfile(file, dtype, count) for dtype in (np.int32, np.int64))
+    expected = int(sizes.sum(dtype=np.int64)) * kind.itemsize
+    if os.path.getsize(data_file) != expected:
+        raise BadInput(
+            f"{data_file}: has {os.path.getsize(data_file):,} bytes, expected {expected:,} for the {count:,} sentences of its "
+            f"index; {ADVICE}"
+        )
+    ends = np.cumsum(sizes, dtype=np.int64)
+    if sizes.min() < 1 or not np.array_equal(starts, (ends - sizes) * kind.itemsize):
+        raise BadInput(f"{index_file}: its sentences do not follow each other; {ADVICE}")
+    symbols = np.memmap(data_file, kind, "r")
+    low, high = int(symbols.min()), int(symbols.max())
+    if low < 0 or high >= len(dictionary):
+        raise BadInput(
+            f"{data_file}: has symbol {high if low >= 0 else low}, its dictionary has {len(dictionary):,}; binarize with the "
+            "dictionary of the folder (--srcdict, --tgtdict)"
+        )
+    unended = int((symbols[ends - 1] != dictionary.eos()).sum())
+    if unended:
+        raise BadInput(f"{data_file}: {unended:,} of {count:,} sentences have no end-of-sentence symbol; {ADVICE}")
+    return count
+
+
+def _parts(folder: str, split: str, directions: Iterable[str], combine: bool) -> List[str]:
+    """The parts of a split that there are, with the language pair of their names, as fairseq looks for them."""
+    files, found = os.listdir(folder), []
+    for number in range(len(files) if combine else 1):
+        names = [f"{split}{number or ''}.{direction}" for direction in directions]
+        names = [name for name in names if any(file.startswith(f"{name}.") for file in files)]
+        if not names:
+            break
+        found.append(names[0])
+    return found
+
+
+def _files(prefix: str) -> List[str]:
+    return [prefix + ending for ending in (".idx", ".bin", "") if os.path.lexists(prefix + ending)]
