@@ -5,8 +5,9 @@ import fcntl
 import glob
 import os
 import re
+import tempfile
 import uuid
-from typing import IO, Iterator
+from typing import IO, Iterator, Optional
 
 UNFINISHED = re.compile(r".*\.[0-9a-f]{32}\.tmp")
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)
@@ -51,6 +52,20 @@ def remove_unfinished(pattern: str):
                 os.remove(path)
             finally:
                 os.close(descriptor)
+
+
+def why_not_writable(folder: str) -> Optional[str]:
+    """What is in the way of files in a folder, which need not exist; None where nothing is known to be."""
+    there = os.path.abspath(folder)
+    while not os.path.lexists(there):
+        there = os.path.dirname(there)
+    if not os.path.isdir(there):
+        return f"{there} is not a folder"
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            return None
+    except OSError as error:
+        return f"{error.strerror}: {there}"
 
 
 def _made_anew(path: str):

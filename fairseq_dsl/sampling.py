@@ -20,23 +20,31 @@ from torch import Tensor
 
 from .errors import BadInput
 from .objectives import score_targets
+from .ranges import Range, at_least, check_numbers, number
+
+SAMPLES = at_least(1, 10**4, "{} or more")
+TEMPERATURE = Range(1e-3, 1e3, "a number above 0 (from 0.001 to 1000)")
 
 
 @dataclass
 class SamplingConfig(FairseqDataclass):
-    num_samples: int = field(default=2, metadata={"help": "sampled translations K of each sentence"})
-    sample_temperature: float = field(
-        default=1.0, metadata={"help": "divides the logits before sampling; below 1 the samples are likelier ones"}
+    num_samples: int = number(2, SAMPLES, "sampled translations K of each sentence")
+    sample_temperature: float = number(
+        1.0, TEMPERATURE, "divides the logits before sampling; below 1 the samples are likelier ones"
     )
-    sample_topk: int = field(default=0, metadata={"help": "sample among this many likeliest symbols; 0: all"})
-    sample_topp: float = field(
-        default=0.0, metadata={"help": "sample among the likeliest symbols that have this probability together; 0: all"}
+    sample_topk: int = number(
+        0, at_least(0, 10**6, "1 or more, or 0 for all symbols,"), "sample among this many likeliest symbols; 0: all"
+    )
+    sample_topp: float = number(
+        0.0,
+        Range(0, 1, "a number from 0 (all symbols) to 1"),
+        "sample among the likeliest symbols that have this probability together; 0: all",
     )
     sample_beam: bool = field(default=False, metadata={"help": "the K best of a beam search in place of samples"})
-    sample_max_len_a: float = field(
-        default=1.5, metadata={"help": "samples have at most ax + b words, where x is the longest source of the batch"}
+    sample_max_len_a: float = number(
+        1.5, at_least(0, 1000), "samples have at most ax + b words, where x is the longest source of the batch"
     )
-    sample_max_len_b: int = field(default=10, metadata={"help": "the same limit's constant"})
+    sample_max_len_b: int = number(10, at_least(1, 10**6), "the same limit's constant")
     save_samples: Optional[str] = field(
         default=None, metadata={"help": "folder to write all samples to, with their scores, as lines of JSON"}
     )
@@ -65,19 +73,7 @@ class Sampler:
 
     def __init__(self, cfg: SamplingConfig):
         self.cfg = cfg
-        if cfg.num_samples < 1:
-            raise BadInput(f"--num-samples {cfg.num_samples}: 1 or more is wanted")
-        if not 0 < cfg.sample_temperature < math.inf:
-            raise BadInput(f"--sample-temperature {cfg.sample_temperature}: a number above 0 is wanted")
-        if cfg.sample_topk < 0:
-            raise BadInput(f"--sample-topk {cfg.sample_topk}: 1 or more is wanted, or 0 for all symbols")
-        if not 0 <= cfg.sample_topp <= 1:
-            raise BadInput(f"--sample-topp {cfg.sample_topp}: a number from 0 (all symbols) to 1 is wanted")
-        if not 0 <= cfg.sample_max_len_a < math.inf or cfg.sample_max_len_b < 1:
-            raise BadInput(
-                f"--sample-max-len-a {cfg.sample_max_len_a:g} --sample-max-len-b {cfg.sample_max_len_b}: 0 or more and "
-                "1 or more are wanted"
-            )
+        check_numbers(cfg)
         ways = [flag for flag, on in self._truncation.items() if on]
         if len(ways) > 1:
             raise BadInput(f"{' and '.join(ways)}: one of them is wanted")

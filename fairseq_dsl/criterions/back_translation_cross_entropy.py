@@ -1,18 +1,19 @@
 """Back-translation, on the fly, as a bound on log P(y)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from fairseq.criterions import register_criterion
 
 from ..objectives import log_importance_weights
-from ..sampling import RoundTrip, in_order
+from ..ranges import number
+from ..sampling import SAMPLES, RoundTrip, in_order
 from .sampling_criterion import ProposalCriterionConfig, RoundTripCriterion, Term
 
 
 @dataclass
 class BackTranslationCrossEntropyCriterionConfig(ProposalCriterionConfig):
-    num_samples: int = field(default=1, metadata={"help": "sampled translations K of each sentence"})
+    num_samples: int = number(1, SAMPLES, "sampled translations K of each sentence")
 
 
 @register_criterion("back_translation_cross_entropy", dataclass=BackTranslationCrossEntropyCriterionConfig)

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Callable, ClassVar, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..errors import BadInput
 from ..objectives import duality_gap, duality_terms, score_targets, unlearnt
+from ..ranges import BELOW_1, POSITIVE, UPDATES, WEIGHT, check_numbers, number
 
 logger = logging.getLogger(__name__)
 
@@ -24,22 +25,17 @@ MANY_UNLEARNT = 0.05
 
 @dataclass
 class DSLCrossEntropyCriterionConfig(FairseqDataclass):
-    dsl_lambda: float = field(
-        default=0.01, metadata={"help": "weight λ of the squared duality gap in the loss of source→target; 0 is none"}
+    dsl_lambda: float = number(
+        0.01, WEIGHT, "weight λ of the squared duality gap in the loss of source→target; 0 is none"
     )
-    dsl_lambda_dual: Optional[float] = field(
-        default=None, metadata={"help": "the same for target→source (default: --dsl-lambda)"}
+    dsl_lambda_dual: Optional[float] = number(None, WEIGHT, "the same for target→source (default: --dsl-lambda)")
+    dsl_start_update: int = number(0, UPDATES, "λ is 0 for this many updates")
+    dsl_ramp_updates: int = number(0, UPDATES, "λ then grows linearly to its value over this many updates")
+    dsl_gap_clip: Optional[float] = number(
+        None, POSITIVE, "beyond this gap, in nats, the penalty grows linearly (Huber); default: nowhere"
     )
-    dsl_start_update: int = field(default=0, metadata={"help": "λ is 0 for this many updates"})
-    dsl_ramp_updates: int = field(
-        default=0, metadata={"help": "λ then grows linearly to its value over this many updates"}
-    )
-    dsl_gap_clip: Optional[float] = field(
-        default=None,
-        metadata={"help": "beyond this gap, in nats, the penalty grows linearly (Huber); default: nowhere"},
-    )
-    label_smoothing: float = field(
-        default=0.0, metadata={"help": "label smoothing of the cross-entropy; the duality gap never has any"}
+    label_smoothing: float = number(
+        0.0, BELOW_1, "label smoothing of the cross-entropy; the duality gap never has any"
     )
     sentence_avg: bool = II("optimization.sentence_avg")
 
@@ -92,22 +88,15 @@ class DSLCrossEntropyCriterion(FairseqCriterion):
 
     def _check(self):
         cfg = self.cfg
-        numbers = {"--dsl-lambda": cfg.dsl_lambda, "--dsl-lambda-dual": cfg.dsl_lambda_dual or 0}
-        numbers.update({"--dsl-start-update": cfg.dsl_start_update, "--dsl-ramp-updates": cfg.dsl_ramp_updates})
-        numbers["--parallel-weight"] = self.parallel_weight
-        for flag, value in numbers.items():
-            if not value >= 0 or math.isinf(value):
-                raise BadInput(f"{flag} {value}: a number of 0 or more is wanted")
-        if not 0 <= self.label_smoothing < 1:
-            raise BadInput(f"--label-smoothing {self.label_smoothing}: a number from 0 to below 1 is wanted")
-        if self.gap_clip is not None and not self.gap_clip > 0:
-            raise BadInput(f"--dsl-gap-clip {self.gap_clip}: a number above 0 is wanted")
-        flag = "--dsl-lambda" if self.lambdas[0] else "--dsl-lambda-dual"
+        check_numbers(cfg)
+        flag, value = "--dsl-lambda", cfg.dsl_lambda
+        if not value:
+            flag, value = "--dsl-lambda-dual", cfg.dsl_lambda_dual
         if any(self.lambdas) and not self.is_pair:
-            raise BadInput(f"{flag} {numbers[flag]}: the duality gap takes --task dual_translation")
+            raise BadInput(f"{flag} {value}: the duality gap takes --task dual_translation")
         if any(self.lambdas) and self.task.marginals is None:
             raise BadInput(
-                f"{flag} {numbers[flag]}: the duality gap takes a language model of each language; "
+                f"{flag} {value}: the duality gap takes a language model of each language; "
                 f"give --source-lm and --target-lm, or {flag} 0"
             )
 

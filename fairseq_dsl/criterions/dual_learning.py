@@ -9,15 +9,15 @@ from fairseq.dataclass import ChoiceEnum
 
 from ..errors import BadInput
 from ..objectives import baseline, policy_loss, sampled_log_prob
+from ..ranges import SHARE, number
 from ..sampling import RoundTrip, in_order, log_prob
 from .sampling_criterion import RoundTripCriterion, SamplingCriterionConfig, Term
 
 
 @dataclass
 class DualLearningCriterionConfig(SamplingCriterionConfig):
-    reward_alpha: float = field(
-        default=0.01,
-        metadata={"help": "share α of the language model in the reward; the rest is that of the reconstruction"},
+    reward_alpha: float = number(
+        0.01, SHARE, "share α of the language model in the reward; the rest is that of the reconstruction"
     )
     reward_per_token: bool = field(
         default=False, metadata={"help": "divide both rewards by the lengths of the sentences that they are of"}
@@ -46,8 +46,6 @@ class DualLearningCriterion(RoundTripCriterion):
 
     def __init__(self, cfg, task):
         super().__init__(cfg, task)
-        if not 0 <= cfg.reward_alpha <= 1:
-            raise BadInput(f"--reward-alpha {cfg.reward_alpha}: a number from 0 to 1 is wanted")
         if cfg.reward_alpha > 0:
             self._require_language_models(f"the reward of --reward-alpha {cfg.reward_alpha}")
         if str(cfg.reward_baseline) != "none" and cfg.num_samples < 2:

@@ -1,6 +1,5 @@
 """The marginal of the translation model, estimated by importance sampling, is drawn to that of the language model."""
 
-import math
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -9,6 +8,7 @@ from fairseq.dataclass import ChoiceEnum
 
 from ..errors import BadInput
 from ..objectives import effective_sample_size, log_importance_weights, log_mean_exp
+from ..ranges import WEIGHT, number
 from ..sampling import RoundTrip
 from .sampling_criterion import ProposalCriterionConfig, RoundTripCriterion, Term
 
@@ -18,8 +18,8 @@ COLLAPSED = 0.99
 
 @dataclass
 class MarginalRegularizedCrossEntropyCriterionConfig(ProposalCriterionConfig):
-    marginal_lambda: float = field(
-        default=0.01, metadata={"help": "weight λ of (log P̂(y) - the estimate of log P(y))², y monolingual"}
+    marginal_lambda: float = number(
+        0.01, WEIGHT, "weight λ of (log P̂(y) - the estimate of log P(y))², y monolingual"
     )
     proposal: ChoiceEnum(["model", "lm"]) = field(
         default="model",
@@ -51,8 +51,6 @@ class MarginalRegularizedCrossEntropyCriterion(RoundTripCriterion):
     def __init__(self, cfg, task):
         super().__init__(cfg, task)
         self._require_language_models("the marginal P̂")
-        if not 0 <= cfg.marginal_lambda < math.inf:
-            raise BadInput(f"--marginal-lambda {cfg.marginal_lambda}: a number of 0 or more is wanted")
         self.sampler.require_ancestral("importance sampling takes samples of every sentence's true probability")
         if str(cfg.proposal) == "lm" and cfg.proposal_checkpoint:
             raise BadInput(f"--proposal-checkpoint {cfg.proposal_checkpoint}: has no meaning with --proposal lm")

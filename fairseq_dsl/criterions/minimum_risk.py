@@ -17,10 +17,12 @@ from sacrebleu.metrics import BLEU, CHRF
 from torch import Tensor
 
 from ..bleu import tokenizer_of
-from ..errors import BadInput, advice_on_memory
+from ..errors import advice_on_memory
 from ..objectives import expected_risk
+from ..preflight import check_bleu
+from ..ranges import POSITIVE, WEIGHT, number
 from ..sample_log import symbols
-from ..sampling import in_order, unpadded
+from ..sampling import SAMPLES, in_order, unpadded
 from .sampling_criterion import SamplingCriterion, SamplingCriterionConfig, Term
 
 logger = logging.getLogger(__name__)
@@ -28,20 +30,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class MinimumRiskCriterionConfig(SamplingCriterionConfig):
-    num_samples: int = field(
-        default=20, metadata={"help": "samples of each source sentence; its candidates are the distinct ones"}
+    num_samples: int = number(20, SAMPLES, "samples of each source sentence; its candidates are the distinct ones")
+    parallel_weight: float = number(
+        0.0, WEIGHT, "weight of the cross-entropy beside the risk; where it is 0, validation's loss has it with 1"
     )
-    parallel_weight: float = field(
-        default=0.0,
-        metadata={"help": "weight of the cross-entropy beside the risk; where it is 0, validation's loss has it with 1"},
-    )
-    sharpness: float = field(default=5e-3, metadata={"help": "α of the candidates' distribution, P(y|x)^α normalized"})
+    sharpness: float = number(5e-3, POSITIVE, "α of the candidates' distribution, P(y|x)^α normalized")
     risk: ChoiceEnum(["bleu", "chrf"]) = field(
         default="bleu", metadata={"help": "1 - this metric of sacrebleu, of the sentence, on a scale from 0 to 1"}
     )
-    risk_weight: float = field(
-        default=1.0,
-        metadata={"help": "weight of the risk; its gradient has the factor --sharpness, and may need to be raised"},
+    risk_weight: float = number(
+        1.0, POSITIVE, "weight of the risk; its gradient has the factor --sharpness, and may need to be raised"
     )
     risk_with_reference: bool = field(default=False, metadata={"help": "the reference is among the candidates"})
 
@@ -61,10 +59,7 @@ class MinimumRiskCriterion(SamplingCriterion):
 
     def __init__(self, cfg, task):
         super().__init__(cfg, task)
-        if not 0 < cfg.sharpness < math.inf:
-            raise BadInput(f"--sharpness {cfg.sharpness}: a number above 0 is wanted")
-        if not 0 < cfg.risk_weight < math.inf:
-            raise BadInput(f"--risk-weight {cfg.risk_weight}: a number above 0 is wanted")
+        check_bleu(task.cfg)
         detokenizer = getattr(task.cfg, "eval_bleu_detok", None)
         arguments = json.loads(getattr(task.cfg, "eval_bleu_detok_args", None) or "{}")
         self._detokenizer = encoders.build_tokenizer(Namespace(tokenizer=detokenizer, **arguments))

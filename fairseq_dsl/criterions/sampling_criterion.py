@@ -9,6 +9,8 @@ from torch import Tensor
 
 from ..errors import BadInput
 from ..marginals import data_parallel_workers
+from ..preflight import check_folder
+from ..ranges import WEIGHT, number
 from ..sample_log import SampleLog, symbols
 from ..sampling import RoundTrip, Sampler, Samples, SamplingConfig, in_order, pair_up, random_numbers_of_worker, unpadded
 from .dsl_cross_entropy import DSLCrossEntropyCriterion, DSLCrossEntropyCriterionConfig, Term
@@ -16,12 +18,11 @@ from .dsl_cross_entropy import DSLCrossEntropyCriterion, DSLCrossEntropyCriterio
 
 @dataclass
 class SamplingCriterionConfig(SamplingConfig, DSLCrossEntropyCriterionConfig):
-    parallel_weight: float = field(
-        default=1.0,
-        metadata={"help": "weight of the cross-entropy of the parallel data; where it is 0, validation's loss has it with 1"},
+    parallel_weight: float = number(
+        1.0, WEIGHT, "weight of the cross-entropy of the parallel data; where it is 0, validation's loss has it with 1"
     )
-    dsl_lambda: float = field(
-        default=0.0, metadata={"help": "weight λ of the squared duality gap in the loss of source→target; 0 is none"}
+    dsl_lambda: float = number(
+        0.0, WEIGHT, "weight λ of the squared duality gap in the loss of source→target; 0 is none"
     )
 
 
@@ -49,6 +50,8 @@ class SamplingCriterion(DSLCrossEntropyCriterion):
         self._tasks = task.directions if self.is_pair else {f"{task.cfg.source_lang}-{task.cfg.target_lang}": task}
         self.sampler = Sampler(cfg)
         self.sampler.require_symbols(min(len(task.source_dictionary), len(task.target_dictionary)))
+        if cfg.save_samples:
+            check_folder("--save-samples", cfg.save_samples)
         self._sample_log = SampleLog(cfg.save_samples, *data_parallel_workers()) if cfg.save_samples else None
 
     def train(self, mode=True):

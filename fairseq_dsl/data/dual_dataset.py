@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from fairseq.data import LanguagePairDataset, data_utils
 
+from ..errors import BadInput
 from .monolingual import MonolingualData
 
 RANDOM_BATCH_TOKENS = 4000
@@ -86,7 +87,15 @@ class DualDataset(LanguagePairDataset):
 
     def batch_by_size(self, indices, *args, **kwargs):
         """As fairseq's, but keep the last batch, which fairseq's main branch drops unless its size is a multiple of
-        ``--required-batch-size-multiple``."""
+        ``--required-batch-size-multiple``; and name the flag that is in the way of long sentences."""
+        sizes, limit = self.num_tokens_vec(indices), kwargs.get("max_tokens")
+        too_long = int((sizes > limit).sum()) if limit else 0
+        if too_long:
+            raise BadInput(
+                f"--max-tokens {limit}: {too_long:,} of {len(indices):,} pairs have more tokens on a side, the longest "
+                f"{sizes.max():,} (--max-tokens-valid is that of validation); raise it, or filter with --max-source-positions "
+                "and --max-target-positions"
+            )
         batches = list(super().batch_by_size(indices, *args, **kwargs))
         dropped = len(indices) - sum(len(batch) for batch in batches)
         if dropped:

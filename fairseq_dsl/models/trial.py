@@ -7,12 +7,14 @@ import torch
 import torch.nn as nn
 from fairseq.data import Dictionary
 from fairseq.distributed import FullyShardedDataParallel
+from fairseq.modules import FairseqDropout
 from fairseq.sequence_generator import SequenceGenerator
 
 from ..errors import BadInput, first_line
 from ..sampling import in_evaluation_mode
 
 WORDS = 2  # of each sentence of the trial
+QUANTIZED = "fairseq.modules.quantization.scalar"
 
 
 @contextlib.contextmanager
@@ -38,8 +40,8 @@ def require_translation_model(model: nn.Module, source: Dictionary, target: Dict
         source, target: the dictionaries.
         name: of the architecture, and the flag that named it.
     """
-    if any(isinstance(module, FullyShardedDataParallel) for module in model.modules()):
-        return  # it computes on GPUs alone
+    if any(isinstance(module, FullyShardedDataParallel) or QUANTIZED in type(module).__module__ for module in model.modules()):
+        return  # these compute on GPUs alone
     with torch.random.fork_rng(devices=[]), in_evaluation_mode(model), failures_of(name):
         problem = _problem(model, source, target)
     if problem:
@@ -47,6 +49,9 @@ def require_translation_model(model: nn.Module, source: Dictionary, target: Dict
 
 
 def _problem(model: nn.Module, source: Dictionary, target: Dictionary) -> Optional[str]:
+    for name, module in model.named_modules():  # out of use in a trial without randomness
+        if isinstance(module, FairseqDropout) and not 0 <= module.p <= 1:
+            return f"has a dropout of {module.p} ({name}), expected a number from 0 to 1"
     lengths = [min(WORDS, int(limit) - 1) for limit in model.max_positions()]
     src_tokens = torch.tensor([[len(source) - 1] * lengths[0] + [source.eos()]])
     gold = torch.tensor([[len(target) - 1] * lengths[1] + [target.eos()]])
@@ -74,6 +79,6 @@ def _problem(model: nn.Module, source: Dictionary, target: Dictionary) -> Option
         changed[:, 1:] = target.unk()
         if not torch.allclose(log_probs(changed)[:, 0], lprobs[:, 0], atol=1e-3):
             return "sees the words that it is to predict"
-    generator = SequenceGenerator([model], target, beam_size=1, max_len_a=0, max_len_b=max(lengths[1], 1))
+    generator = SequenceGenerator([model], target, beam_size=1, max_len_a=0, max_len_b=1, min_len=0)
     generator.generate([model], {"net_input": net_input})
     return None

@@ -4,7 +4,6 @@ import argparse
 import copy
 import json
 import logging
-import math
 import os
 from dataclasses import dataclass, field
 from typing import Callable, Dict, List, Optional, Set, Tuple
@@ -41,6 +40,8 @@ from ..models.dual_translation import Architecture, architectures, check_archite
 from ..swaps import TranslationModels
 from ..vocabulary import Dictionaries, vocabulary_difference
 from ..models.trial import failures_of, require_translation_model
+from ..preflight import add_checks, check_bleu, check_fairseq, check_metric
+from ..ranges import WEIGHT, Range, check_numbers, number
 
 logger = logging.getLogger(__name__)
 
@@ -81,9 +82,8 @@ class DualTranslationTaskConfig(DirectionConfig):
         default=None,
         metadata={"help": "folder for the language models' scores (default: marginal-cache in the first data folder)"},
     )
-    per_model_clip_norm: float = field(
-        default=0.0,
-        metadata={"help": "clip the gradient norm of each of the two models at this value, on its own; 0 does not"},
+    per_model_clip_norm: float = number(
+        0.0, WEIGHT, "clip the gradient norm of each of the two models at this value, on its own; 0 does not"
     )
     source_mono: Optional[str] = field(
         default=None,
@@ -95,8 +95,10 @@ class DualTranslationTaskConfig(DirectionConfig):
     target_mono: Optional[str] = field(
         default=None, metadata={"help": "monolingual text of the target language, in the same way"}
     )
-    mono_ratio: float = field(
-        default=1.0, metadata={"help": "how many monolingual sentences of each language stand beside each pair"}
+    mono_ratio: float = number(
+        1.0,
+        Range(1e-6, 1000, "a number above 0 (from 1e-06 to 1000)"),
+        "how many monolingual sentences of each language stand beside each pair",
     )
     mono_weight: str = field(
         default="1",
@@ -162,16 +164,17 @@ class DualTranslationTask(TranslationTask):
             # only that of fairseq-train, which has choices: fairseq-generate's is unused and stands at wav2vec2
             if action.dest == "arch" and action.choices is not None:
                 action.type = architecture
+                add_checks(parser)
 
     @classmethod
     def setup_task(cls, cfg: DualTranslationTaskConfig, **kwargs):
         for name, reason in REFUSED_FLAGS.items():
             if getattr(cfg, name):
                 raise BadInput(f"--{name.replace('_', '-')}: not for --task dual_translation: {reason}")
-        if cfg.per_model_clip_norm < 0:
-            raise BadInput(f"--per-model-clip-norm {cfg.per_model_clip_norm}: 0 or more is wanted")
-        if not 0 < cfg.mono_ratio < math.inf:
-            raise BadInput(f"--mono-ratio {cfg.mono_ratio}: a number above 0 is wanted")
+        check_numbers(cfg)
+        check_fairseq(cfg)
+        if cfg.eval_bleu:
+            check_bleu(cfg)
         check_data_folders(cfg)
         return super().setup_task(cfg, **kwargs)
 
@@ -257,6 +260,7 @@ class DualTranslationTask(TranslationTask):
                 log_tokenizer(task)
         self.marginals = self._build_marginals()
         self.criterion = super().build_criterion(cfg, *args, **kwargs)
+        check_metric(self, self.criterion)
         if self.monolingual_folders() and not self.criterion.monolingual:
             logger.warning(
                 f"{' and '.join(self.monolingual_folders())}: not used, --criterion {name} learns from parallel data alone"
@@ -531,7 +535,7 @@ def mono_weight_schedule(text: str) -> Callable[[int], float]:
     try:
         schedule = PiecewiseLinearFn.from_string(text)
         updates, weights = zip(*schedule.pieces)
-        if updates[0] == 0 and len({*updates}) == len(updates) and all(0 <= weight < math.inf for weight in weights):
+        if updates[0] == 0 and len({*updates}) == len(updates) and all(0 <= weight <= WEIGHT.high for weight in weights):
             return schedule
     except (ValueError, AssertionError):
         pass

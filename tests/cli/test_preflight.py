@@ -1,0 +1,103 @@
+"""What can be known before the first update is said before it, by the name of the flag, and nothing is written."""
+
+import re
+
+import pytest
+from commands import TASK, TRANSFORMER, lm_flags, train
+
+from fairseq_dsl.errors import BadInput
+
+PAIR = [*TASK, *TRANSFORMER, "--dsl-lambda", 0, "--max-epoch", 1]
+BLEU = "--eval-bleu"
+METRIC, LOGS = "--best-checkpoint-metric", ": validation does not log it; expected one of "
+ARGS, DETOK = "--eval-bleu-args", "--eval-bleu-detok"
+# name: (flags, what the message says, as a regular expression)
+CASES = {
+    # metrics
+    "a metric that nobody logs": ([METRIC, "bleau"], f"{METRIC} bleau{LOGS}bsz, .*, nll_loss_de-en, "),
+    "BLEU that is not computed": ([METRIC, "bleu"], f"{METRIC} bleu{LOGS}"),
+    "BLEU of another direction": ([BLEU, METRIC, "bleu_de-fr"], f"{METRIC} bleu_de-fr{LOGS}bleu, bleu_de-en, bleu_en-de"),
+    "a gap without language models": ([METRIC, "duality_gap"], f"{METRIC} duality_gap{LOGS}"),
+    # validation's BLEU
+    "arguments that are no JSON": ([BLEU, ARGS, "{beam: 4}"], f"{ARGS} {{beam: 4}}: not JSON"),
+    "arguments that are no object": ([BLEU, ARGS, "[4]"], f"{ARGS} .4.: expected an object"),
+    "a beam of words": ([BLEU, ARGS, '{"beam": "four"}'], f"{ARGS}: beam is 'four'; expected a number"),
+    "a beam of 0": ([BLEU, ARGS, '{"beam": 0}'], f"{ARGS}: beam 0: a number of 1 or more"),
+    "a temperature of 0": ([BLEU, ARGS, '{"temperature": 0}'], f"{ARGS}: temperature 0: a number above 0"),
+    "a detokenizer that fairseq lacks": ([BLEU, DETOK, "mooses"], f"{DETOK} mooses: .*expected one of moses, nltk, space"),
+    "a detokenizer's arguments": ([BLEU, f"{DETOK}-args", "{"], f"{DETOK}-args {{: not JSON"),
+    "a detokenizer of the risk": (["--criterion", "minimum_risk", DETOK, "mooses"], f"{DETOK} mooses: .*expected one of"),
+    "a post-processor that fairseq lacks": (
+        [BLEU, "--eval-bleu-remove-bpe", "spm"], "--eval-bleu-remove-bpe spm: not a post-processor.*subword_nmt",
+    ),
+    # folders
+    "a save folder below a file": (["--save-dir", __file__ + "/x"], "--save-dir .*cannot be written .*is not a folder"),
+    "a save folder that cannot be made": (["--save-dir", "/proc/x"], "--save-dir /proc/x: cannot be written .*/proc"),
+    "a log in a folder that is not there": (["--log-file", "/nowhere/x.log"], "--log-file .*: no such folder, /nowhere"),
+    "graphs below a file": (["--tensorboard-logdir", __file__ + "/x"], "--tensorboard-logdir .*cannot be written"),
+    # sizes
+    "pairs of more than --max-tokens": (
+        ["--max-tokens", 5, "--max-tokens-valid", 50], r"--max-tokens 5: \d+ of 96 pairs .* the longest \d+ ",
+    ),
+    "validation's pairs": (["--max-tokens", 50, "--max-tokens-valid", 5], r" 5: \d+ of 13 pairs .*--max-tokens-valid"),
+    # numbers
+    **{
+        f"{flag} {value}": ([flag, value], f"{flag} .*: .*{words}")
+        for flag, value, words in (
+            ("--seed", -1, "from 0 to 4294967295"),
+            ("--seed", 2**32, "from 0 to 4294967295"),
+            ("--log-interval", 0, "any number but 0"),
+            ("--num-workers", -1, "0 or more"),
+            ("--num-workers", 10**6, "at most 1024"),
+            ("--max-tokens", 0, "1 or more"),
+            ("--required-batch-size-multiple", 0, "any number but 0"),
+            ("--required-seq-len-multiple", 0, "any number but 0"),
+            ("--validate-interval", 0, "any number but 0"),
+            ("--save-interval", 0, "any number but 0"),
+            ("--max-valid-steps", -1, "0 or more"),
+            ("--update-freq", 0, "1 or more"),
+            ("--update-freq", "2,-1", "1 or more"),
+            ("--lr", 1e200, "a number from -1e30 to 1e30"),
+            ("--max-source-positions", 0, "1 or more"),
+            ("--max-target-positions", -1, "1 or more"),
+        )
+    },
+    "--dropout inf": (["--dropout", "inf", "--arch", "transformer"], "--arch transformer: has a dropout of inf"),
+    "--attention-dropout -1": (["--attention-dropout", "-1"], "--arch transformer_iwslt_de_en: has a dropout of -1.0"),
+    "a warm-up of 0 updates": (
+        ["--lr-scheduler", "inverse_sqrt", "--warmup-updates", 0], "--lr-scheduler inverse_sqrt: cannot be used.*ZeroDivision",
+    ),
+    "a period of 0 updates": (
+        ["--lr-scheduler", "cosine", "--lr-period-updates", 0, "--max-update", 9], "--lr-scheduler cosine: cannot be used .*ZeroDivision",
+    ),
+    "betas above 1": (["--adam-betas", "(2, 3)"], "--optimizer adam .*: cannot be used .*domain"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_is_refused_before_the_first_update(chain, tmp_path, capsys, case):
+    flags, words = CASES[case]
+    with pytest.raises((BadInput, SystemExit)) as caught:
+        train(chain.data, *PAIR, "--save-dir", tmp_path, *flags)
+    message = str(caught.value) if caught.type is BadInput else capsys.readouterr().err.splitlines()[-1]
+    assert re.search(words, message) and "\n" not in message, message
+    assert not list(tmp_path.rglob("*.pt"))
+
+
+@pytest.mark.parametrize("lms", [False, True])
+def test_every_metric_that_is_offered_is_logged(chain, tmp_path, lms):
+    """And what is logged is offered: the names are taken from what validation makes of a batch."""
+    flags = [*PAIR, *(lm_flags(chain) if lms else ()), BLEU, "--save-dir", tmp_path, "--marginal-cache", tmp_path / "cache"]
+    with pytest.raises(BadInput) as caught:
+        train(chain.data, *flags, "--best-checkpoint-metric", "none of them")
+    offered = re.search("expected one of (.*)$", str(caught.value))[1].split(", ")
+    stats = train(chain.data, *flags, "--best-checkpoint-metric", "bleu_en-de").stats["valid"][-1]
+    logged = {key[len("valid_") :] for key, value in stats.items() if key.startswith("valid_") and value != "nan"}
+    assert set(offered) == {key for key in logged if not key.startswith("best_")}
+
+
+def test_what_fairseq_takes_is_left_to_it(chain, tmp_path):
+    odd = "--log-interval -1 --batch-size -1 --required-batch-size-multiple -1 --clip-norm nan --patience 0 --lr 0".split()
+    odd += "--save-interval -1 --validate-interval -1 --max-valid-steps 0 --keep-last-epochs -1 --max-tokens 1000".split()
+    train(chain.data, *PAIR, *odd, "--save-dir", tmp_path / "new" / "folder")
+    assert (tmp_path / "new" / "folder" / "checkpoint_last.pt").exists()
