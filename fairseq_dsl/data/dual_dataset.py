@@ -93,8 +93,8 @@ class DualDataset(LanguagePairDataset):
         if too_long:
             raise BadInput(
                 f"--max-tokens {limit}: {too_long:,} of {len(indices):,} pairs have more tokens on a side, the longest "
-                f"{sizes.max():,} (--max-tokens-valid is that of validation); raise it, or filter with --max-source-positions "
-                "and --max-target-positions"
+                f"{sizes.max():,}; raise it (in validation it is --max-tokens-valid, if that is given), or filter with "
+                "--max-source-positions and --max-target-positions"
             )
         batches = list(super().batch_by_size(indices, *args, **kwargs))
         dropped = len(indices) - sum(len(batch) for batch in batches)

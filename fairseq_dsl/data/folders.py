@@ -121,8 +121,8 @@ def _count_mapped(prefix: str, dictionary: Dictionary) -> int:
         expected = HEADER.size + count * (4 + 8)
         if os.path.getsize(index_file) != expected:
             raise BadInput(
-                f"{index_file}: has {os.path.getsize(index_file):,} bytes, expected {expected:,} for its {count:,} sentences; "
-                f"{ADVICE}"
+                f"{index_file}: has {os.path.getsize(index_file):,} bytes, expected {expected:,} for its {count:,} "
+                f"sentences; {ADVICE}"
             )
         if not count:
             raise BadInput(f"{prefix}: has no sentence; the text was empty")
@@ -130,8 +130,8 @@ def _count_mapped(prefix: str, dictionary: Dictionary) -> int:
     expected = int(sizes.sum(dtype=np.int64)) * kind.itemsize
     if os.path.getsize(data_file) != expected:
         raise BadInput(
-            f"{data_file}: has {os.path.getsize(data_file):,} bytes, expected {expected:,} for the {count:,} sentences of its "
-            f"index; {ADVICE}"
+            f"{data_file}: has {os.path.getsize(data_file):,} bytes, expected {expected:,} for the {count:,} sentences "
+            f"of its index; {ADVICE}"
         )
     ends = np.cumsum(sizes, dtype=np.int64)
     if sizes.min() < 1 or not np.array_equal(starts, (ends - sizes) * kind.itemsize):
@@ -140,8 +140,8 @@ def _count_mapped(prefix: str, dictionary: Dictionary) -> int:
     low, high = int(symbols.min()), int(symbols.max())
     if low < 0 or high >= len(dictionary):
         raise BadInput(
-            f"{data_file}: has symbol {high if low >= 0 else low}, its dictionary has {len(dictionary):,}; binarize with the "
-            "dictionary of the folder (--srcdict, --tgtdict)"
+            f"{data_file}: has symbol {high if low >= 0 else low}, its dictionary has {len(dictionary):,}; "
+            "binarize with the dictionary of the folder (--srcdict, --tgtdict)"
         )
     unended = int((symbols[ends - 1] != dictionary.eos()).sum())
     if unended:

@@ -40,12 +40,16 @@ def require_translation_model(model: nn.Module, source: Dictionary, target: Dict
         source, target: the dictionaries.
         name: of the architecture, and the flag that named it.
     """
-    if any(isinstance(module, FullyShardedDataParallel) or QUANTIZED in type(module).__module__ for module in model.modules()):
-        return  # these compute on GPUs alone
+    if any(needs_gpu(module) for module in model.modules()):
+        return
     with torch.random.fork_rng(devices=[]), in_evaluation_mode(model), failures_of(name):
         problem = _problem(model, source, target)
     if problem:
         raise BadInput(f"{name}: {problem}; expected an architecture of translation models, such as transformer")
+
+
+def needs_gpu(module: nn.Module) -> bool:
+    return isinstance(module, FullyShardedDataParallel) or QUANTIZED in type(module).__module__
 
 
 def _problem(model: nn.Module, source: Dictionary, target: Dictionary) -> Optional[str]:
@@ -64,15 +68,15 @@ def _problem(model: nn.Module, source: Dictionary, target: Dictionary) -> Option
     lprobs = log_probs(previous)
     expected = (1, gold.size(1), len(target))
     if tuple(lprobs.shape) != expected:
-        return f"gives log-probabilities of the shape {tuple(lprobs.shape)}, not of (sentences, length, vocabulary) = {expected}"
+        found = tuple(lprobs.shape)
+        return f"gives log-probabilities of the shape {found}, not of (sentences, length, vocabulary) = {expected}"
     total = lprobs.detach().double().exp().sum(-1)
     if not torch.allclose(total, torch.ones_like(total), atol=1e-3):
         return f"gives probabilities that sum to {total[0, 0]:.3g}, not to 1"
     parameters = [p for p in model.parameters() if p.requires_grad]
     loss = lprobs.gather(-1, gold.unsqueeze(-1)).sum()
-    if not loss.requires_grad or not any(
-        gradient is not None for gradient in torch.autograd.grad(loss, parameters, allow_unused=True)
-    ):
+    gradients = torch.autograd.grad(loss, parameters, allow_unused=True) if loss.requires_grad else []
+    if all(gradient is None for gradient in gradients):
         return "has no parameter that the probabilities of translations depend on"
     with torch.no_grad():
         changed = previous.clone()

@@ -75,7 +75,7 @@ DAMAGES = {
         lambda folder: [path.unlink() for path in folder.glob("train.*.de.*")], "split train.de-en has no de side",
     ),
     "an empty .idx": (
-        lambda folder: edit(folder / "train.de-en.de.idx", lambda content: b""), "train.de-en.de.idx: is cut: it has 0 bytes",
+        lambda folder: edit(folder / "train.de-en.de.idx", lambda content: b""), "de.idx: is cut: it has 0 bytes",
     ),
     "a cut .idx": (
         lambda folder: edit(folder / "train.de-en.de.idx", lambda content: content[:-1]),
