@@ -59,7 +59,8 @@ class MinimumRiskCriterion(SamplingCriterion):
 
     def __init__(self, cfg, task):
         super().__init__(cfg, task)
-        check_bleu(task.cfg)
+        if hasattr(task.cfg, "eval_bleu_args"):
+            check_bleu(task.cfg)
         detokenizer = getattr(task.cfg, "eval_bleu_detok", None)
         arguments = json.loads(getattr(task.cfg, "eval_bleu_detok_args", None) or "{}")
         self._detokenizer = encoders.build_tokenizer(Namespace(tokenizer=detokenizer, **arguments))

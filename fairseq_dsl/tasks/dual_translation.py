@@ -140,6 +140,7 @@ class DualTranslationTask(TranslationTask):
         self.dictionaries = {cfg.source_lang: src_dict, cfg.target_lang: tgt_dict}
         self.mono_weight = mono_weight_schedule(cfg.mono_weight)
         self.model_max_positions = None
+        self._restored = False
         self._warm_starts: Optional[TranslationModels] = None
         self._proposals: Optional[Tuple[TranslationModels, Dict[str, torch.nn.Module]]] = None
         self._lines_read = 0  # by fairseq-interactive
@@ -171,10 +172,11 @@ class DualTranslationTask(TranslationTask):
         for name, reason in REFUSED_FLAGS.items():
             if getattr(cfg, name):
                 raise BadInput(f"--{name.replace('_', '-')}: not for --task dual_translation: {reason}")
-        check_numbers(cfg)
-        check_fairseq(cfg)
-        if cfg.eval_bleu:
-            check_bleu(cfg)
+        if not kwargs.get("from_checkpoint"):  # whose flags were checked when it was trained
+            check_numbers(cfg)
+            check_fairseq(cfg)
+            if cfg.eval_bleu:
+                check_bleu(cfg)
         check_data_folders(cfg)
         return super().setup_task(cfg, **kwargs)
 
@@ -189,6 +191,7 @@ class DualTranslationTask(TranslationTask):
 
         Both sub-models' configurations are written into `cfg`, which is what a checkpoint stores: it is self-contained.
         """
+        self._restored = from_checkpoint
         pair = plain(getattr(cfg, "pair", None))
         if pair:
             if self.direction not in pair:
@@ -260,7 +263,8 @@ class DualTranslationTask(TranslationTask):
                 log_tokenizer(task)
         self.marginals = self._build_marginals()
         self.criterion = super().build_criterion(cfg, *args, **kwargs)
-        check_metric(self, self.criterion)
+        if not self._restored:
+            check_metric(self, self.criterion)
         if self.monolingual_folders() and not self.criterion.monolingual:
             logger.warning(
                 f"{' and '.join(self.monolingual_folders())}: not used, --criterion {name} learns from parallel data alone"

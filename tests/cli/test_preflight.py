@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from commands import TASK, TRANSFORMER, lm_flags, train
+from commands import TASK, TRANSFORMER, command, edited, lm_flags, train
 
 from fairseq_dsl.errors import BadInput
 
@@ -99,3 +99,9 @@ def test_what_fairseq_takes_is_left_to_it(chain, tmp_path):
     odd += "--save-interval -1 --validate-interval -1 --max-valid-steps 0 --keep-last-epochs -1 --max-tokens 1000".split()
     train(chain.data, *PAIR, *odd, "--save-dir", tmp_path / "new" / "folder")
     assert (tmp_path / "new" / "folder" / "checkpoint_last.pt").exists()
+
+
+def test_a_checkpoint_is_not_held_to_the_flags_of_its_training(chain, dual, tmp_path):
+    """They were checked where it was trained: what is lacking here may not matter."""
+    copy = edited(dual, tmp_path / "copy.pt", checkpoint__best_checkpoint_metric="gone", task__mono_ratio=5000.0)
+    command("validate", chain.data, "--task", "dual_translation", "--path", copy, "--batch-size", 8, "--cpu")
