@@ -22,8 +22,8 @@ def failures_of(name: str):
     """What an architecture fails with, of any kind, is bad input: it is no architecture for these flags and data."""
     try:
         yield
-    except BadInput:
-        raise
+    except BadInput as error:
+        raise BadInput(f"{name}: {error}") from error
     except Exception as error:
         raise BadInput(
             f"{name}: cannot be trained to translate with these flags and data ({first_line(error)}); "

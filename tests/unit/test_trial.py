@@ -7,7 +7,7 @@ from fairseq import tasks
 from fairseq.models import BaseFairseqModel
 
 from fairseq_dsl.errors import BadInput
-from fairseq_dsl.models.trial import require_translation_model
+from fairseq_dsl.models.trial import failures_of, require_translation_model
 
 
 @pytest.fixture
@@ -108,3 +108,9 @@ def test_what_cannot_be_trained_or_translated_with_is_refused(model, monkeypatch
     patch(monkeypatch, model)
     with pytest.raises(BadInput, match=f"^--arch some: .*{message}.*transformer$"):
         try_out(model)
+
+
+def test_bad_input_of_an_architecture_is_named_too():
+    with pytest.raises(BadInput, match="^--arch some: expected a literal"):
+        with failures_of("--arch some"):
+            raise BadInput("expected a literal")
