@@ -12,11 +12,10 @@ from fairseq import checkpoint_utils
 from fairseq.data import Dictionary
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from .dictionaries import load_dictionary
 from .errors import BadInput
 from .files import written_atomically
 from .vocabulary import NAME as DICTIONARIES
-from .vocabulary import carried_by, vocabulary_difference
+from .vocabulary import carried_by, load_dictionary, vocabulary_difference
 
 logger = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ import torch
 from fairseq import checkpoint_utils
 from fairseq.file_io import PathManager
 from fairseq.models.ema.ema import EMA
+from fairseq.modules import AdaptiveSoftmax
 from fairseq.tasks import FairseqTask
 from fairseq.tasks.translation import TranslationTask
 from fairseq.trainer import Trainer
-from fairseq.modules import AdaptiveSoftmax
 
 from . import prefetching
 from .bleu import log_tokenizer, tokenized, tokenizer_of

@@ -15,7 +15,7 @@ import torch.nn as nn
 from fairseq.data import Dictionary
 from torch import Tensor
 
-from .errors import BadInput
+from .errors import BadInput, first_line
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +60,17 @@ class Dictionaries(nn.Module):
                     f"{os.path.join(self.folder, f'dict.{language}.txt')}: the checkpoint was trained with another "
                     f"{language} dictionary: {difference} here; binarize with the same dictionary (--srcdict, --tgtdict)"
                 )
+
+
+def load_dictionary(path: str) -> Dictionary:
+    """A dictionary; `BadInput` names the file where fairseq cannot read it."""
+    try:
+        dictionary = Dictionary.load(path)
+    except Exception as error:  # of a kind for each fault: not UTF-8, without counts, a symbol twice
+        raise BadInput(f"{path}: not a dictionary of fairseq ({first_line(error)}); run fairseq-preprocess again") from error
+    if len(dictionary) == dictionary.nspecial:
+        raise BadInput(f"{path}: contains no word; run fairseq-preprocess again")
+    return dictionary
 
 
 def carried_by(state: Dict[str, Any]) -> Dict[str, Dictionary]:

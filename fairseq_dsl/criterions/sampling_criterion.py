@@ -12,7 +12,16 @@ from ..marginals import data_parallel_workers
 from ..preflight import check_folder
 from ..ranges import WEIGHT, number
 from ..sample_log import SampleLog, symbols
-from ..sampling import RoundTrip, Sampler, Samples, SamplingConfig, in_order, pair_up, random_numbers_of_worker, unpadded
+from ..sampling import (
+    RoundTrip,
+    Sampler,
+    Samples,
+    SamplingConfig,
+    in_order,
+    pair_up,
+    random_numbers_of_worker,
+    unpadded,
+)
 from .dsl_cross_entropy import DSLCrossEntropyCriterion, DSLCrossEntropyCriterionConfig, Term
 
 
@@ -112,8 +121,8 @@ class SamplingCriterion(DSLCrossEntropyCriterion):
         source, target = self._source_dictionary(direction), self._target_dictionary(direction)
         columns = {name: column.tolist() if torch.is_tensor(column) else column for name, column in columns.items()}
         lines = []
-        for row, (number, sentence, drawn) in enumerate(zip(numbers, sentences, samples)):
-            line = {"direction": direction, "id": number, "sentence": symbols(sentence, source)}
+        for row, (index, sentence, drawn) in enumerate(zip(numbers, sentences, samples)):
+            line = {"direction": direction, "id": index, "sentence": symbols(sentence, source)}
             line["samples"] = [symbols(sample, target) for sample in drawn]
             for name, column in columns.items():
                 line[name] = column[row][: len(drawn)] if isinstance(column[row], list) else column[row]

@@ -8,9 +8,8 @@ import numpy as np
 from fairseq import utils
 from fairseq.data import Dictionary, data_utils, indexed_dataset
 
-from ..dictionaries import load_dictionary
 from ..errors import BadInput, first_line
-from ..vocabulary import vocabulary_difference
+from ..vocabulary import load_dictionary, vocabulary_difference
 
 HEADER = struct.Struct("<9sQBQ")
 """Of an index of ``--dataset-impl mmap``: its mark, its version, the code of the symbols' type, how many sentences."""

@@ -7,9 +7,8 @@ import numpy as np
 from fairseq.data import Dictionary, data_utils
 from fairseq.data.language_pair_dataset import collate
 
-from ..dictionaries import load_dictionary
 from ..errors import BadInput
-from ..vocabulary import vocabulary_difference
+from ..vocabulary import load_dictionary, vocabulary_difference
 from .folders import count_sentences
 
 LANGUAGE_CHECK_SENTENCES = 1000

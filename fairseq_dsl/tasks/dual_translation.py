@@ -30,18 +30,17 @@ from ..data import (
     first_folder,
     leave_out_too_long,
 )
-from ..dictionaries import load_dictionary
 from ..errors import BadInput, advice_on_memory
 from ..gradients import clip_and_log_gradients
 from ..marginals import Marginals, ScoreCache, Side, data_parallel_workers
 from ..models import DualTranslationModel
 from ..models.dual_translation import NAME as DUAL_TRANSLATION
 from ..models.dual_translation import Architecture, architectures, check_architecture
-from ..swaps import TranslationModels
-from ..vocabulary import Dictionaries, vocabulary_difference
 from ..models.trial import failures_of, require_translation_model
 from ..preflight import add_checks, check_bleu, check_fairseq, check_metric
 from ..ranges import WEIGHT, Range, check_numbers, number
+from ..swaps import TranslationModels
+from ..vocabulary import Dictionaries, load_dictionary
 
 logger = logging.getLogger(__name__)
 
@@ -364,11 +363,11 @@ class DualTranslationTask(TranslationTask):
     def _check_pairs(self, split: str, shard: int, combine: bool):
         """Once for each split and shard; all shards of training together, before any is trained on."""
         folders = utils.split_paths(self.cfg.data)
-        for number in range(len(folders)) if split == self.cfg.train_subset else [shard]:
-            if (split, number) not in self._checked:
+        for other in range(len(folders)) if split == self.cfg.train_subset else [shard]:
+            if (split, other) not in self._checked:
                 sides = {self.cfg.source_lang: self.src_dict, self.cfg.target_lang: self.tgt_dict}
-                check_pairs(folders[number], split, self.directions, sides, combine, self.cfg.dataset_impl)
-                self._checked.add((split, number))
+                check_pairs(folders[other], split, self.directions, sides, combine, self.cfg.dataset_impl)
+                self._checked.add((split, other))
 
     def _score(self, dataset: DualDataset, split: str, shard: int, combine: bool) -> Dict[str, np.ndarray]:
         wanted = self._wanted(dataset)

@@ -6,8 +6,16 @@ import subprocess
 import sys
 
 import pytest
-from commands import LM_TASK, PLUGIN, SIZES, TRANSFORMER, TRANSFORMER_LM, binarize, binarize_for_lm, sentence_pairs
-from commands import write_pairs
+from commands import (
+    LM_TASK,
+    PLUGIN,
+    TRANSFORMER,
+    TRANSFORMER_LM,
+    binarize,
+    binarize_for_lm,
+    sentence_pairs,
+    write_pairs,
+)
 
 # One update of an epoch of 20 batches, all of which fairseq prepares ahead: that takes longer than the update and the
 # end of the training together. Without what ends the thread, 16 of 16 such processes ended with SIGABRT.

@@ -5,6 +5,7 @@ import signal
 import uuid
 
 import pytest
+
 from fairseq_dsl.files import remove_unfinished, written_atomically
 
 

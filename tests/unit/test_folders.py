@@ -10,7 +10,7 @@ from fairseq import tasks
 
 from fairseq_dsl.data import MonolingualData
 from fairseq_dsl.data.folders import HEADER, check_data_folders, check_pairs
-from fairseq_dsl.dictionaries import load_dictionary
+from fairseq_dsl.vocabulary import load_dictionary
 from fairseq_dsl.errors import BadInput
 
 SYMBOLS = {language: tiny.dictionary(words) for language, words in tiny.WORDS.items()}
