@@ -262,7 +262,7 @@ def test_ways_of_sampling(chain, mono, tmp_path, method, way):
     if method == "minimum_risk":
         assert (result.last("train_inner", "candidates_de-en") == 1) == (way in ("topk", "topp"))
     else:
-        assert {math.isfinite(value) for value in values(lines, "log_q")} == {way == "all"}
+        assert {value is not None for value in values(lines, "log_q")} == {way == "all"}
     if method == "back_translation_cross_entropy":
         assert [key for key in result.stats["train_inner"][-1] if key.startswith("round_trip_nll")]
         bounds = [key for key in result.stats["train_inner"][-1] if key.startswith("bound")]
