@@ -452,7 +452,8 @@ def test_killed_and_resumed_each_sample_is_there_once(uninterrupted, tmp_path):
 
 def test_killed_while_it_samples(chain, mono, tmp_path):
     found = [chain.data, *flags("dual_learning", chain, mono), *SCHEDULE, "--save-interval-updates", 2]
-    runs = {name: [*found, "--save-dir", tmp_path / name, "--save-samples", tmp_path / name] for name in ("whole", "killed")}
+    folders = {name: tmp_path / name for name in ("whole", "killed")}
+    runs = {name: [*found, "--save-dir", folder, "--save-samples", folder] for name, folder in folders.items()}
     train(*runs["whole"])
     file = tmp_path / "killed" / "samples.0.jsonl"
     process = processes().Process(target=train_in_process, args=(tmp_path / "log", runs["killed"]))
@@ -588,7 +589,8 @@ def test_two_workers_do_what_one_does_with_twice_the_batch(chain, mono, without_
         folder = tmp_path / "one" / method
         one = train(*found[:-1], folder / "samples", "--update-freq", 2, "--save-dir", folder).stats["train_inner"]
         of_one = saved(folder / "samples")
-        of_two = [line for rank in (0, 1) for line in saved(tmp_path / method / "samples", rank)]  # none of a dummy batch
+        # none of a dummy batch
+        of_two = [line for rank in (0, 1) for line in saved(tmp_path / method / "samples", rank)]
         assert {(line["update"], line["batch"]) for line in of_one} == {(0, 0), (0, 1), (1, 0), (2, 0), (2, 1), (3, 0)}
         left, right = (
             Counter((line["update"], line["direction"], line["id"], line["sentence"]) for line in lines)
