@@ -1,3 +1,4 @@
 """Dual Supervised Learning for fairseq: ``fairseq-train --user-dir fairseq_dsl --task dual_translation``."""
 
-from . import compat, criterions, models, patches, tasks  # noqa: F401  (first: they mend what the imports below rely on)  # noqa: F401
+from . import compat, patches  # noqa: F401, I001  (first: they mend what the imports below rely on)
+from . import criterions, models, tasks  # noqa: F401

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .errors import BadInput
 from .files import NO_LINK, written_atomically
+from .preflight import check_folder
 
 logger = logging.getLogger(__name__)
 
@@ -36,11 +37,7 @@ class SampleLog:
         self._update, self._batch, self._dummy = 0, 0, False
         self._update_begins = True
         self._last: Optional[Tuple[int, int]] = None  # the update whose lines are last in the file, and where they begin
-        parent = os.path.abspath(folder)
-        while not os.path.exists(parent):
-            parent = os.path.dirname(parent)
-        if not os.path.isdir(parent) or not os.access(parent, os.W_OK):
-            raise BadInput(f"--save-samples {folder}: cannot be written (below {parent})")
+        check_folder("--save-samples", folder)
 
     def begin_update(self):
         """The next batch is the first of an update, or of another attempt at it: half precision skips some."""

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from ..errors import BadInput
 from ..marginals import data_parallel_workers
-from ..preflight import check_folder
 from ..ranges import WEIGHT, number
 from ..sample_log import SampleLog, symbols
 from ..sampling import (
@@ -59,8 +58,6 @@ class SamplingCriterion(DSLCrossEntropyCriterion):
         self._tasks = task.directions if self.is_pair else {f"{task.cfg.source_lang}-{task.cfg.target_lang}": task}
         self.sampler = Sampler(cfg)
         self.sampler.require_symbols(min(len(task.source_dictionary), len(task.target_dictionary)))
-        if cfg.save_samples:
-            check_folder("--save-samples", cfg.save_samples)
         self._sample_log = SampleLog(cfg.save_samples, *data_parallel_workers()) if cfg.save_samples else None
 
     def train(self, mode=True):
