@@ -112,11 +112,14 @@ class LanguageModel:
         return scores
 
     def likelihood(self, sentences: List[torch.Tensor]) -> Likelihood:
-        return Likelihood.of(*self._log_probs(sentences), self.dictionary)
+        return Likelihood.of(*self._log_probs(sentences, told=False), self.dictionary)
 
     @torch.no_grad()
-    def _log_probs(self, sentences: List[torch.Tensor]) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Log-probabilities ``(sentences, length, vocabulary)``; and ``(sentences, length)`` of targets and of input."""
+    def _log_probs(self, sentences: List[torch.Tensor], told: bool = True) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Log-probabilities ``(sentences, length, vocabulary)``; and ``(sentences, length)`` of targets and of input.
+
+        Told the targets, an adaptive softmax is right about these alone.
+        """
         pad, eos = self.dictionary.pad(), self.dictionary.eos()
         target = data_utils.collate_tokens(sentences, pad)
         # As in training with --sample-break-mode eos: the symbol before the first word is the end of a sentence.
@@ -125,7 +128,7 @@ class LanguageModel:
         if self.device.type == "cuda":
             sample = utils.move_to_cuda(sample, self.device)
         output = self.model(**sample["net_input"])
-        lprobs = self.model.get_normalized_probs(output, log_probs=True, sample=sample)
+        lprobs = self.model.get_normalized_probs(output, log_probs=True, sample=sample if told else None)
         return lprobs, sample["target"], sample["net_input"]["src_tokens"]
 
 

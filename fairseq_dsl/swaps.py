@@ -163,5 +163,5 @@ class TranslationModels:
     @staticmethod
     def _likelihood(model: nn.Module, batch: Dict[str, Any], dictionary: Dictionary) -> Likelihood:
         net_input, target = batch["net_input"], batch["target"]
-        lprobs = model.get_normalized_probs(model(**net_input), log_probs=True, sample=batch)
+        lprobs = model.get_normalized_probs(model(**net_input), log_probs=True)
         return Likelihood.of(lprobs, target, net_input["prev_output_tokens"], dictionary)

@@ -115,7 +115,8 @@ def made(tmp_path_factory):
         cfg.model.pair = {direction: plain(one.model) for direction in cfg.model.pair}
     for side, language, sentences in zip(("source", "target"), ("de", "en"), zip(*tiny.PAIRS)):
         symbols = tiny.dictionary(tiny.WORDS[language])
-        cfg.task[f"{side}_lm"] = tiny.language_model(folder / f"lm.{language}", symbols)[0]
+        lm = tiny.language_model(folder / f"lm.{language}", symbols, "lstm_lm", expects=tiny.WORDS[language])
+        cfg.task[f"{side}_lm"] = lm[0]
         cfg.task[f"{side}_mono"] = tiny.write_monolingual(folder / f"mono.{language}", sentences, symbols)
     task = tasks.setup_task(cfg.task)
     model = task.build_model(cfg.model)
