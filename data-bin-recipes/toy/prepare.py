@@ -1,13 +1,13 @@
 """Generate a small German-English corpus and binarize it: a real translation problem that needs no download."""
 
-import argparse
 import random
 import sys
 from pathlib import Path
 from typing import Dict, List, Sequence
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from binarize import Pair, add_arguments, prepare, run_main
+from binarize import Pair, add_arguments, prepare
+from options import Parser, number, run_main
 
 SIZES = {"test": 200, "valid": 200, "train": 4000}
 
@@ -131,9 +131,9 @@ def generate(seed: int) -> Dict[str, List[Pair]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--lang", choices=("de",), default="de", help="the source language; the target is English")
-    parser.add_argument("--seed", type=int, default=1, help="another seed gives other sentences")
+    parser.add_argument("--seed", type=number(int, 0), default=1, help="another seed gives other sentences")
     add_arguments(parser, vocab_size=600)
     parser.set_defaults(out=Path("data-bin/toy-de-en"))
     args = parser.parse_args()

@@ -1,12 +1,16 @@
 """The data recipes: what they refuse, what they keep apart, and that what they leave behind is whole and consistent."""
 
 import argparse
+import errno
 import gzip
 import http.server
 import importlib.util
+import io
 import json
 import os
+import random
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -35,6 +39,10 @@ toy = load(RECIPES / "toy" / "prepare.py")  # puts the recipes' folder on the pa
 homeassistant = load(RECIPES / "homeassistant" / "prepare.py")
 multi30k = load(RECIPES / "multi30k" / "prepare.py")
 import binarize  # noqa: E402
+from options import run_main  # noqa: E402
+
+RECIPE_MAINS = {"toy": toy.main, "homeassistant": homeassistant.main, "multi30k": multi30k.main,
+                "local": load(RECIPES / "local" / "prepare.py").main}  # fmt: skip
 
 
 def write(path, lines):
@@ -110,14 +118,63 @@ def test_bad_text_is_refused(raw, tmp_path, spoil):
 
 @pytest.mark.parametrize("arguments, message", [
     (["--hold-out", "60"], "cannot hold out 2 x 60 of 5 distinct"),
-    (["--hold-out", "-1"], "--hold-out -1"),
     (["--hold-out", "1", "--test", "t"], "leave --valid and --test out"),
     (["--vocab-size", "10"], "--vocab-size 10"),
-    (["--out", "."], "--out .: give the name"),
 ])  # fmt: skip
 def test_bad_settings_are_refused(raw, tmp_path, arguments, message):
     done = local(tmp_path, "--raw", raw, *arguments)
     assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
+
+
+LOCAL = ["-s", "de", "-t", "en", "--raw", "raw"]
+
+
+@pytest.mark.parametrize("name, arguments, message", [
+    ("local", [*LOCAL, "--workers", "0"], "--workers: expected a whole number from 1 to 256, found '0'"),
+    ("local", [*LOCAL, "--workers", "100000"], "--workers: expected"),
+    ("local", [*LOCAL, "--vocab-size", "0"], "--vocab-size: expected a whole number from 1"),
+    ("local", [*LOCAL, "--vocab-size", str(2**31)], "--vocab-size: expected"),
+    ("local", [*LOCAL, "--vocab-size", "1e3"], "--vocab-size: expected"),
+    ("local", [*LOCAL, "--character-coverage", "0"], "--character-coverage: expected a number from 0.98 to 1, found '0'"),
+    ("local", [*LOCAL, "--character-coverage", "2"], "--character-coverage: expected"),
+    ("local", [*LOCAL, "--character-coverage", "nan"], "--character-coverage: expected"),
+    ("local", [*LOCAL, "--hold-out", "-1"], "--hold-out: expected a whole number of at least 0, found '-1'"),
+    ("local", ["-s", "de", "-t", "a/b", "--raw", "raw"], "--target-lang/-t: expected a language code"),
+    ("local", ["-s", "zh-Hans", "-t", "en", "--raw", "raw"], "--source-lang/-s: expected a language code"),
+    ("local", ["-s", "", "-t", "en", "--raw", "raw"], "--source-lang/-s: expected a language code"),
+    ("local", ["-s", "de", "-t", "en", "--raw", "raw/train.de"], "--raw: expected a folder, found a file: 'raw/train.de'"),
+    ("local", ["-s", "de", "-t", "en", "--raw", ""], "--raw: expected a folder, found none: ''"),
+    ("local", [*LOCAL, "--mono", "nowhere"], "--mono: expected a folder, found none: 'nowhere'"),
+    ("local", [*LOCAL, "--train", "nowhere"], "nowhere.de"),
+    ("local", [*LOCAL, "--out", "."], "--out: expected the name of a new folder"),
+    ("local", [*LOCAL, "--out", ""], "--out: expected the name of a new folder"),
+    ("local", [*LOCAL, "--out", "a:b/x"], "--out: expected a name that fairseq can read, found ':'"),
+    ("local", [*LOCAL, "--out", "a,b"], "--out: expected a name that fairseq can read, found ','"),
+    ("local", [*LOCAL, "--out", "${HOME}/x"], "--out: expected a name that fairseq can read, found '${'"),
+    ("local", [*LOCAL, "--out", "x\n"], "--out: expected a name that fairseq can read"),
+    ("local", [*LOCAL, "--out", "x" * 300], "File name too long"),
+    ("local", [*LOCAL, "--out", "raw/train.de"], "raw/train.de exists and no recipe made it"),
+    ("local", [*LOCAL, "--out", "raw/train.de/x"], "raw/train.de/x cannot be made"),
+    ("local", [*LOCAL, "--out", "dangling"], "dangling exists and no recipe made it"),
+    ("local", [*LOCAL, "--out", "linked"], "linked exists and no recipe made it"),
+    ("local", [*LOCAL, "--no-such-option"], "--no-such-option"),
+    ("toy", ["--seed", "-1"], "--seed: expected a whole number of at least 0, found '-1'"),
+    ("toy", ["--lang", "xx"], "--lang: invalid choice"),
+    ("homeassistant", ["--lang", "a/b"], "--lang: expected a language code"),
+    ("homeassistant", ["--workers", "0"], "--workers: expected"),
+    ("multi30k", ["--workers", "-1"], "--workers: expected"),
+])  # fmt: skip
+def test_bad_options_end_in_one_line(raw, tmp_path, monkeypatch, name, arguments, message):
+    (tmp_path / "dangling").symlink_to("gone")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "linked").symlink_to("empty")
+    before = sorted(tmp_path.rglob("*"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["prepare.py", *arguments])
+    with pytest.raises(SystemExit) as end:
+        run_main(RECIPE_MAINS[name])
+    assert end.value.code.startswith("error: ") and message in end.value.code and "\n" not in end.value.code
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_folder_that_no_recipe_made_is_not_overwritten(raw, tmp_path):
@@ -128,9 +185,8 @@ def test_a_folder_that_no_recipe_made_is_not_overwritten(raw, tmp_path):
 
 
 def test_a_missing_fairseq_is_said_before_the_work(raw, tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(binarize.RecipeError, match="fairseq-preprocess stands neither beside /nowhere/python nor on PATH"):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(binarize.RecipeError, match="python.* has no fairseq-preprocess: install fairseq_dsl"):
         binarize.prepare(options(tmp_path / "x"), ("de", "en"), [], lambda: pytest.fail("the text was read"))
 
 
@@ -181,6 +237,66 @@ def test_only_a_newline_ends_a_line(tmp_path):
     path = tmp_path / "text"
     path.write_bytes("\ufeffone\u2028still one\r\ntwo\x0bstill\rtwo\n\nlast".encode())
     assert list(binarize.read_lines(path)) == ["one still one", "two still two", "", "last"]
+
+
+def test_changed_characters_are_counted_and_said(tmp_path, capsys):
+    write(tmp_path / "text", ["a \u2581 b\u2581c", "e\u0301  f ", "  plain\ttext", "zero\u200bwidth"])
+    assert list(binarize.read_lines(tmp_path / "text")) == ["a _ b_c", "\u00e9 f", "plain text", "zero width"]
+    output = capsys.readouterr().out
+    assert f"{tmp_path}/text: changed characters in 3 of 4 lines" in output
+    assert f"note: {tmp_path}/text had 2 times U+2581" in output
+    write(tmp_path / "plain", ["a _ b"] * 3)
+    list(binarize.read_lines(tmp_path / "plain"))
+    assert not capsys.readouterr().out
+
+
+def through_sentencepiece(train, test, folder):
+    """The pieces of both, as files hold them, from a model of `train`."""
+    folder.mkdir(exist_ok=True)
+    write(folder / "train.de", train)
+    write(folder / "test.de", test)
+    model = folder / "model"
+    binarize._train_sentencepiece([folder / "train.de"], model, 20000, 1.0, folder)
+    for split in ("train", "test"):
+        binarize._encode(model, folder / f"{split}.de", folder / split)
+    return [(folder / split).read_text(encoding="utf-8").split("\n")[:-1] for split in ("train", "test")]
+
+
+def test_text_of_any_characters_comes_back_sign_for_sign(tmp_path):
+    from fairseq.data import Dictionary
+
+    rng = random.Random(1)
+    characters = [chr(code) for code in [*range(0x3000), *rng.sample(range(0x3000, 0x110000), 3000)]
+                  if not 0xD800 <= code < 0xE000]  # fmt: skip
+    rng.shuffle(characters)
+    special = ["<s>", "</s>", "<unk>", "<pad>", "<mask>", "madeupword0000", "#fairseq:overwrite", "\u2581", "\u2585", "@@"]
+    lines = [f"a{one}b {two} {three}{three} {one}{two}{three}" for one, two, three in zip(*[iter(characters)] * 3)]
+    lines += [f"{one}{two} x{one}y {two}" for one in special for two in special]
+    lines = [line for line in map(binarize.clean, lines) if line]
+    half = len(lines) // 2
+    for pieces, text in zip(through_sentencepiece(lines[:half], lines[half:], tmp_path), (lines[:half], lines[half:])):
+        dictionary = Dictionary()
+        for line in pieces:
+            dictionary.encode_line(line)
+        dictionary.finalize()
+        dictionary.save(str(tmp_path / "dict.txt"))
+        dictionary = Dictionary.load(str(tmp_path / "dict.txt"))
+        ids = [dictionary.encode_line(line, add_if_not_exist=False) for line in pieces]
+        assert [dictionary.string(line, "sentencepiece") for line in ids] == text
+        assert not any((line[:-1] < dictionary.nspecial).any() for line in ids)
+
+
+def test_unknown_characters_do_not_become_symbols_of_fairseq(tmp_path):
+    text = ["\uc9d1 <s> </s> <unk> <pad>", "<s>\uc9d1</s>"]  # none of the Latin characters stands in training
+    _, pieces = through_sentencepiece(["\uc9d1\uc5d0 \uac11\ub2c8\ub2e4"] * 9, text, tmp_path)
+    assert not {"<s>", "</s>", "<unk>", "<pad>"} & set(" ".join(pieces).split(" "))
+    assert [line.replace(" ", "").replace("\u2581", " ").strip() for line in pieces] == text
+
+
+def test_text_that_sentencepiece_would_not_give_back_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(sentencepiece.SentencePieceProcessor, "encode", lambda *_, **__: ["\u2581ein"])
+    with pytest.raises(binarize.RecipeError, match="do not give this sentence of train.de back: 'ein Haus'"):
+        through_sentencepiece(["ein Haus"], ["ein Haus"], tmp_path)
 
 
 def test_pairs_with_an_empty_side_are_dropped_and_counted(tmp_path, capsys):
@@ -316,7 +432,7 @@ def preprocess_calls(monkeypatch):
     """Stands in for the slow fairseq-preprocess; the destinations it was asked for."""
     calls = []
 
-    def stand_in(program, arguments, folder, shown_folder):
+    def stand_in(arguments, folder, shown_folder):
         destination = arguments[arguments.index("--destdir") + 1]
         (folder / destination).mkdir(exist_ok=True)
         calls.append(destination)
@@ -432,7 +548,7 @@ def test_bad_monolingual_text_is_refused(raw, tmp_path, preprocess_calls, spoil)
 
 
 def test_what_a_killed_monolingual_run_left_is_cleared_away(raw, tmp_path, preprocess_calls):
-    out, leftover = tmp_path / "data" / "x", tmp_path / "data" / ".x.partial"
+    out, leftover = tmp_path / "data" / "x", tmp_path / "data" / f".x.{'0' * 32}.partial"
     write(tmp_path / "mono" / "mono.de", ["Die Katze bellt."])
     prepare(raw, options(out))
     before = file_contents(out.parent)
@@ -459,31 +575,178 @@ def test_a_failing_run_leaves_the_earlier_data_alone(raw, tmp_path, preprocess_c
     assert {path: path.read_bytes() for path in out.parent.rglob("*") if path.is_file()} == before
 
 
-def test_a_killed_run_is_cleared_away_and_a_live_one_is_not_disturbed(raw, tmp_path):
-    # A fairseq-preprocess that never ends: it is taken from PATH, as none stands beside this link to Python.
-    slow = tmp_path / "bin" / "fairseq-preprocess"
-    write(slow, ["#!/bin/sh", f"touch {tmp_path}/started", "exec sleep 60"])
-    slow.chmod(0o755)
-    wrapper = f"import runpy, sys; sys.executable = '/nowhere/python'; sys.argv = sys.argv[1:]; " \
-              f"sys.path.insert(0, '{RECIPES}'); runpy.run_path(sys.argv[0], run_name='__main__')"  # fmt: skip
-    command = [sys.executable, "-c", wrapper, str(RECIPES / "local" / "prepare.py"), "-s", "de", "-t", "en",
-               "--raw", str(raw), "--out", "data/x", "--vocab-size", "100"]  # fmt: skip
-    environment = {**os.environ, "PATH": f"{slow.parent}:{os.environ['PATH']}"}
-    running = subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True, stdout=subprocess.DEVNULL)
+# --- killed, interrupted, out of space ---
+
+
+@pytest.fixture
+def endless(tmp_path):
+    """Starts the local recipe with a fairseq-preprocess whose workers write for ever; in their folder are their names."""
+    write(tmp_path / "fake" / "fairseq_cli" / "__init__.py", [])
+    write(tmp_path / "fake" / "fairseq_cli" / "preprocess.py", [
+        "import multiprocessing, os, sys, time",
+        "def work(number):",
+        "    open(f'{os.getpid()}.worker', 'w').close()",
+        "    while True:",
+        "        open('growing', 'a').write('x')",
+        "        time.sleep(0.01)",
+        "def cli_main():",
+        "    open(f'{os.getpid()}.worker', 'w').close()",
+        "    with multiprocessing.Pool(2) as pool:",
+        "        pool.map(work, range(2))",
+    ])  # fmt: skip
+    started = []
+
+    def start():
+        environment = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(tmp_path / "fake")}
+        command = [RECIPES / "local" / "prepare.sh", "-s", "de", "-t", "en", "--raw", tmp_path / "raw", "--out", "data/x",
+                   "--vocab-size", "100"]  # fmt: skip
+        started.append(subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.PIPE, text=True, start_new_session=True))  # fmt: skip
+        wait_until(lambda: len(workers(tmp_path)) == 3)
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def wait_until(holds, seconds=60):
+    deadline = time.time() + seconds
+    while not holds():
+        assert time.time() < deadline
+        time.sleep(0.02)
+
+
+def workers(folder):
+    return [int(path.stem) for path in folder.glob("data/.x.*.partial/*.worker")]
+
+
+def is_alive(pid):
     try:
-        deadline = time.time() + 60
-        while not (tmp_path / "started").exists() and time.time() < deadline:
-            time.sleep(0.05)
-        second = local(tmp_path, "--raw", raw, "--out", "data/x", "--vocab-size", "100")
-        assert second.returncode == 1 and "another run is preparing data/x" in second.stderr
-    finally:
-        os.killpg(running.pid, signal.SIGKILL)
-        running.wait()
-    assert [path.name for path in (tmp_path / "data").iterdir()] == [".x.partial"]
-    slow.write_text("#!/bin/sh\nexit 3\n")
-    third = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert third.returncode == 1 and "fairseq-preprocess ended with exit code 3" in third.stderr
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="processes die with their parent on Linux only")
+
+
+@linux_only
+@pytest.mark.parametrize("signal_", [signal.SIGKILL, signal.SIGTERM])
+def test_nothing_of_a_killed_run_lives_on(raw, tmp_path, endless, signal_):
+    running = endless()
+    pids = workers(tmp_path)
+    os.kill(running.pid, signal_)
+    running.wait()
+    wait_until(lambda: not any(map(is_alive, pids)), seconds=5)
+    assert [path.suffix for path in sorted((tmp_path / "data").iterdir())] == [".partial", ".lock"]  # what is left of it
+    done = local(tmp_path, "--raw", raw, "--out", "data/x", "--vocab-size", "10")
+    assert "--vocab-size 10" in done.stderr
     assert not list((tmp_path / "data").iterdir())
+
+
+def test_a_live_run_is_not_disturbed(raw, tmp_path, endless):
+    running = endless()
+    before = sorted(path.name for path in (tmp_path / "data").iterdir())
+    second = local(tmp_path, "--raw", raw, "--out", "data/x", "--vocab-size", "100")
+    assert second.returncode == 1 and second.stderr == "error: another run is preparing data/x: wait for it to end\n"
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == before and running.poll() is None
+
+
+@linux_only
+def test_an_interrupted_run_clears_up(raw, tmp_path, endless):
+    running = endless()
+    pids = workers(tmp_path)
+    os.kill(running.pid, signal.SIGINT)
+    assert running.wait(20) == 130 and running.stderr.read() == "interrupted; run the same command again\n"
+    wait_until(lambda: not any(map(is_alive, pids)), seconds=5)
+
+
+def test_a_run_writes_nowhere_that_could_be_prepared(raw, tmp_path, preprocess_calls):
+    data, precious = tmp_path / "data", tmp_path / "precious"
+    write(precious / "thesis.txt", ["mine"])
+    data.mkdir()
+    for name in (".x.partial", f".x.{'0' * 32}.partial", ".x-text.partial"):
+        (data / name).symlink_to(precious)
+    prepare(raw, options(data / "x"))
+    assert file_contents(precious) == {Path("thesis.txt"): b"mine\n"}
+    assert {path.name for path in data.iterdir() if not path.is_symlink()} == {"x", "x-text", "x-lm.de", "x-lm.en"}
+
+
+def test_a_lock_that_is_a_link_is_refused(raw, tmp_path, preprocess_calls):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / ".x.lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(binarize.RecipeError, match="x cannot be made: .*x.lock"):
+        prepare(raw, options(tmp_path / "data" / "x"))
+    assert not (tmp_path / "precious").exists()
+
+
+def test_a_download_writes_nowhere_that_could_be_prepared(tmp_path, monkeypatch):
+    (tmp_path / "train.de.gz").symlink_to(tmp_path / "precious")
+    (tmp_path / "train.de.gz.partial").symlink_to(tmp_path / "precious")
+    monkeypatch.setattr(multi30k.urllib.request, "urlopen", lambda url, timeout: io.BytesIO(b"text"))
+    multi30k.download("train.de.gz", tmp_path)
+    assert (tmp_path / "train.de.gz").read_bytes() == b"text" and not (tmp_path / "train.de.gz").is_symlink()
+    assert not (tmp_path / "precious").exists()
+
+
+def test_a_full_disk_is_said_in_one_line(raw, tmp_path):
+    def limit_files():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+
+    command = [RECIPES / "local" / "prepare.sh", "-s", "de", "-t", "en", "--raw", raw, "--out", tmp_path / "data" / "x"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHON": sys.executable},
+                          preexec_fn=limit_files)  # fmt: skip
+    assert done.returncode == 1 and done.stderr == f"error: {tmp_path}/data/x cannot be made: [Errno 27] File too large\n"
+    assert not list((tmp_path / "data").iterdir())
+
+
+def test_folders_take_their_places_together_or_not_at_all(raw, tmp_path, preprocess_calls, monkeypatch):
+    out = tmp_path / "data" / "x"
+    prepare(raw, options(out))
+    before = file_contents(out.parent)
+    rename = Path.rename
+
+    def full_disk(source, target):
+        if target == out and "replaced" not in source.parts:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", full_disk)
+    with pytest.raises(binarize.RecipeError, match="x cannot be made: .*No space left on device"):
+        prepare(raw, options(out, vocab_size=90))
+    assert file_contents(out.parent) == before
+
+
+def test_text_of_a_folder_that_would_be_replaced_is_refused(raw, tmp_path, preprocess_calls):
+    out = tmp_path / "data" / "x"
+    prepare(raw, options(out))
+    before = file_contents(out.parent)
+    with pytest.raises(binarize.RecipeError, match="x-text/train.de is in a folder that this run would replace"):
+        prepare(out.parent / "x-text", options(out, vocab_size=90))
+    assert file_contents(out.parent) == before
+
+
+@pytest.mark.parametrize("printed, message", [
+    ("INFO:fairseq_cli.preprocess:[de] x] y/train.de: 6 sents, 20 tokens", "made 6 sentences of the 5 lines in x. y/train.de"),
+    ("killed", "did not say how many sentences"),
+])  # fmt: skip
+def test_sentences_that_fairseq_preprocess_lost_are_noticed(tmp_path, monkeypatch, printed, message):
+    write(tmp_path / "x] y" / "train.de", DE)
+    monkeypatch.setattr(binarize, "run", lambda command, **options: (0, printed.replace("6 sents", "5 sents")))
+    if "sents" in printed:
+        binarize._fairseq_preprocess([], tmp_path, tmp_path)
+    monkeypatch.setattr(binarize, "run", lambda command, **options: (0, printed))
+    with pytest.raises(binarize.RecipeError, match=message):
+        binarize._fairseq_preprocess([], tmp_path, tmp_path)
+
+
+def test_the_last_line_of_a_failing_fairseq_preprocess_is_shown(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(binarize, "run", lambda command, **options: (1, "Traceback:\n  ...\nOSError: full\n"))
+    with pytest.raises(binarize.RecipeError, match="^fairseq-preprocess ended with exit code 1: OSError: full$"):
+        binarize._fairseq_preprocess([], tmp_path, tmp_path)
+    assert "Traceback:" in capsys.readouterr().out
 
 
 # --- the recipes' own text ---
@@ -502,8 +765,9 @@ def test_multi30k_takes_the_published_names(tmp_path, lang):
 
 
 def test_multi30k_takes_monolingual_text_too(tmp_path):
-    done = recipe("multi30k", "--raw", "raw", "--mono", "nowhere", cwd=tmp_path)
-    assert done.returncode == 1 and "--mono nowhere: no text there, looked for mono.de, mono.de.gz, mono.en" in done.stderr
+    (tmp_path / "raw").mkdir()
+    done = recipe("multi30k", "--raw", "raw", "--mono", "raw", cwd=tmp_path)
+    assert done.returncode == 1 and "--mono raw: no text there, looked for mono.de, mono.de.gz, mono.en" in done.stderr
 
 
 @pytest.mark.parametrize("number, german, english", [
