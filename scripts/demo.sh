@@ -71,7 +71,7 @@ step() { printf '\n== %s (%d:%02d)\n' "$*" $(((SECONDS - began) / 60)) $(((SECON
 # substitution, `exec` makes it this script's own child.
 for python in "${PYTHON:-python3}" python3.11 python3.12 python3.10 ""; do
     [[ -n $python ]] || die "no Python that works; name one with PYTHON="
-    "$python" -c "" 2>/dev/null && break
+    python=$("$python" -c 'import sys; print(sys.executable)' 2>/dev/null) && break # no shim, which may stay in between
 done
 bound=("$python" scripts/children.py $$)
 

@@ -31,6 +31,7 @@ else
         [[ -n $PYTHON ]] || die "no python3.11, python3.12 or python3.10 with venv and ensurepip; name one with PYTHON="
         works "$PYTHON" && break
     done
+    PYTHON=$("$PYTHON" -c 'import sys; print(sys.executable)') # no shim: what it starts would not be a child of this script
 fi
 case $(version "$PYTHON") in
     3.10) constraints=constraints-3.10.txt ;;
