@@ -88,6 +88,9 @@ parts could be put together to something else."""
 INTERPOLATION = re.compile(r"\$\\*\{")  # hydra takes backslashes away
 LARGEST = 65504.0
 """The largest parameter: the largest number in half precision. Those of trained models are far below."""
+UNINITIALIZED = ("_float_tensor", ".conv.conv_bias")
+"""fairseq stores what happened to be in memory there: of the first it uses the type alone, of the second (of dynamic
+convolutions) nothing."""
 
 
 def check_state(state: Any):
@@ -138,8 +141,7 @@ def _check_text(field: str, text: str):
 def check_parameters(parameters: dict):
     """Refuse parameters that are no finite numbers of a trained model's size."""
     for name, parameter in parameters.items():
-        # fairseq leaves its `_float_tensor`, of which it takes the type alone, uninitialized
-        if not torch.is_tensor(parameter) or not parameter.is_floating_point() or name.endswith("_float_tensor"):
+        if not torch.is_tensor(parameter) or not parameter.is_floating_point() or name.endswith(UNINITIALIZED):
             continue
         largest = _largest(parameter)
         if not largest <= LARGEST:  # nor where it is NaN

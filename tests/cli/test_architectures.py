@@ -45,7 +45,7 @@ def test_trains_and_translates_or_is_refused_by_name(chain, tmp_path, capsys, mo
         train(chain.data, *flags)
     refused = caught.value if caught.type is BadInput else capsys.readouterr().err.splitlines()[-1]
     assert re.search(rf"--arch {arch}: .*(translat|--primal-checkpoint)", str(refused))
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.glob("*.pt"))
 
 
 @pytest.mark.parametrize("arch", ["cmlm_transformer", "s2t_transformer_s", "wav2vec_seq2seq"])

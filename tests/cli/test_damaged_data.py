@@ -46,4 +46,4 @@ def test_every_command_says_what_is_damaged(chain, dual, damaged, tmp_path, name
         else:
             generate(data, "en-de", dual)
     assert str(data) in str(caught.value) and "\n" not in str(caught.value)
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.glob("*.pt"))
