@@ -4,7 +4,7 @@ from setuptools import find_packages, setup
 
 setup(
     name="fairseq_dsl",
-    version="0.2.0",
+    version="0.3.0",
     description="Dual Supervised Learning for fairseq: two translation models, trained together",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
