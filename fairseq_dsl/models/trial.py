@@ -25,6 +25,8 @@ def failures_of(name: str):
     except BadInput as error:
         raise BadInput(f"{name}: {error}") from error
     except Exception as error:
+        if isinstance(error, MemoryError) or "memory" in str(error):
+            raise  # it may be an architecture of translation models all the same
         raise BadInput(
             f"{name}: cannot be trained to translate with these flags and data ({first_line(error)}); "
             "expected an architecture of translation models, such as transformer"
