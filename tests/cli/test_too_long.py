@@ -69,7 +69,7 @@ def test_generate_names_the_first_line_and_the_flag(chain, dual):
 
 def test_generate_refuses_where_nothing_is_left(chain, dual):
     with pytest.raises(BadInput, match="none of the 37 sentences is short enough"):
-        generate(chain.data, "de-en", dual, "--max-source-positions", 0, SKIP)
+        generate(chain.data, "de-en", dual, "--max-source-positions", 1, "--max-target-positions", 1, SKIP)
 
 
 def test_python_leaves_long_sentences_out_where_asked_to(chain, dual):

@@ -11,6 +11,12 @@ from torch.utils.data import DataLoader
 from fairseq_dsl import prefetching
 
 
+@pytest.fixture(autouse=True)
+def none_of_other_tests():
+    """A training in this process may have been stopped within an epoch, by a test that keeps it."""
+    prefetching.end(prefetching.running())
+
+
 class Squares(torch.utils.data.Dataset):
     """Squares, which take some time and note when they were asked for."""
 
