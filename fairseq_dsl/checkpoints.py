@@ -74,8 +74,10 @@ class Checkpoint:
             from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 
             cfg = convert_namespace_to_omegaconf(state["args"])
-        self.task: Dict[str, Any] = plain(cfg.get("task")) or {}
-        self.model_cfg: Dict[str, Any] = without_files(plain(cfg.get("model")) or {})
+        # not get(): omegaconf 2.0 fails on what is absent
+        task, model = (plain(cfg[part]) if part in cfg else None for part in ("task", "model"))
+        self.task: Dict[str, Any] = task or {}
+        self.model_cfg: Dict[str, Any] = without_files(model or {})
         self.parameters: Dict[str, torch.Tensor] = state.get("model") or {}
         self.num_updates = (state.get("optimizer_history") or [{}])[-1].get("num_updates", 0)
         self.full_cfg = cfg

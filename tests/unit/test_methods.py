@@ -83,7 +83,9 @@ def learns_by(made, name, **settings):
     return criterion
 
 
-PADDINGS = {"left source": (True, False), "left": (True, True), "right": (False, False), "left target": (False, True)}
+PADDINGS = {"left source": (True, False), "right": (False, False)}
+if torch.__version__ >= "2":  # before, all that a decoder says of left-padded targets is nan
+    PADDINGS.update({"left": (True, True), "left target": (False, True)})
 
 
 @pytest.fixture(params=PADDINGS.values(), ids=PADDINGS.keys())
