@@ -13,7 +13,7 @@ and, of monolingual text, made with the vocabulary of the parallel text and with
 
 Each of them holds `recipe.json`: a key of everything that the data depends on, the settings and the sizes. A run whose
 keys they all have is finished already; the first four do not depend on the monolingual text. Folders are built under
-another name and renamed when all are complete (see staging.py), so what stands under these names is never half a corpus.
+another name and renamed when all are complete (see staging.py): what stands under these names is never half a corpus.
 """
 
 import argparse

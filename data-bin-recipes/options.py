@@ -21,7 +21,7 @@ def run_main(main: Callable[[], None]) -> None:
     try:
         main()
     except (RecipeError, OSError) as error:
-        sys.exit(f"error: {error}")
+        sys.exit("error: " + " ".join(str(error).splitlines()))
     except KeyboardInterrupt:
         print("interrupted; run the same command again", file=sys.stderr, flush=True)
         sys.stdout.flush()
@@ -65,7 +65,8 @@ def language_code(text: str) -> str:
 def existing_folder(text: str) -> Path:
     """A folder that is there."""
     if not text or not Path(text).is_dir():
-        raise argparse.ArgumentTypeError(f"expected a folder, found {'a file' if Path(text).is_file() else 'none'}: '{text}'")
+        kind = "a file" if Path(text).is_file() else "none"
+        raise argparse.ArgumentTypeError(f"expected a folder, found {kind}: '{text}'")
     return Path(text)
 
 

@@ -1,6 +1,7 @@
 """The data recipes: what they refuse, what they keep apart, and that what they leave behind is whole and consistent."""
 
 import argparse
+import contextlib
 import errno
 import gzip
 import http.server
@@ -157,7 +158,7 @@ LOCAL = ["-s", "de", "-t", "en", "--raw", "raw"]
     ("local", [*LOCAL, "--out", "raw/train.de/x"], "raw/train.de/x cannot be made"),
     ("local", [*LOCAL, "--out", "dangling"], "dangling exists and no recipe made it"),
     ("local", [*LOCAL, "--out", "linked"], "linked exists and no recipe made it"),
-    ("local", [*LOCAL, "--no-such-option"], "--no-such-option"),
+    ("local", [*LOCAL, "--no-such\noption"], "--no-such option"),
     ("toy", ["--seed", "-1"], "--seed: expected a whole number of at least 0, found '-1'"),
     ("toy", ["--lang", "xx"], "--lang: invalid choice"),
     ("homeassistant", ["--lang", "a/b"], "--lang: expected a language code"),
@@ -729,16 +730,14 @@ def test_text_of_a_folder_that_would_be_replaced_is_refused(raw, tmp_path, prepr
 
 
 @pytest.mark.parametrize("printed, message", [
+    ("INFO:fairseq_cli.preprocess:[de] x] y/train.de: 5 sents, 20 tokens", None),
     ("INFO:fairseq_cli.preprocess:[de] x] y/train.de: 6 sents, 20 tokens", "made 6 sentences of the 5 lines in x. y/train.de"),
-    ("killed", "did not say how many sentences"),
+    ("", "did not say how many sentences"),
 ])  # fmt: skip
 def test_sentences_that_fairseq_preprocess_lost_are_noticed(tmp_path, monkeypatch, printed, message):
     write(tmp_path / "x] y" / "train.de", DE)
-    monkeypatch.setattr(binarize, "run", lambda command, **options: (0, printed.replace("6 sents", "5 sents")))
-    if "sents" in printed:
-        binarize._fairseq_preprocess([], tmp_path, tmp_path)
     monkeypatch.setattr(binarize, "run", lambda command, **options: (0, printed))
-    with pytest.raises(binarize.RecipeError, match=message):
+    with pytest.raises(binarize.RecipeError, match=message) if message else contextlib.nullcontext():
         binarize._fairseq_preprocess([], tmp_path, tmp_path)
 
 
