@@ -428,8 +428,17 @@ class DualTranslationTask(TranslationTask):
         return int(limit)
 
     def get_batch_iterator(self, dataset, *args, **kwargs):
-        if not isinstance(dataset, DualDataset):
-            return super().get_batch_iterator(dataset, *args, **kwargs)
+        if not isinstance(dataset, DualDataset):  # lines to translate
+            try:
+                return super().get_batch_iterator(dataset, *args, **kwargs)
+            except AssertionError as error:  # fairseq's, which names no flag
+                limit, longest = kwargs.get("max_tokens"), max(map(int, dataset.src_sizes), default=0)
+                if limit is None or longest <= limit:
+                    raise
+                raise BadInput(
+                    f"--max-tokens {limit}: expected room for the longest line, found one of {longest} tokens; raise it, or "
+                    "leave it out"
+                ) from error
         dataset.order_seed = kwargs.get("seed", 1) + 1
         batches = super().get_batch_iterator(dataset, *args, **kwargs)
         if dataset.monolingual:

@@ -47,6 +47,12 @@ def test_interactive_names_the_line_and_the_flag(chain, dual, tmp_path):
         interactive(chain, dual, tmp_path / "input", lines, "--buffer-size", 2)
 
 
+def test_interactive_names_max_tokens_where_a_line_does_not_fit_into_a_batch(chain, dual, tmp_path):
+    with pytest.raises(BadInput, match="--max-tokens 4: .* one of 6 tokens"):
+        interactive(chain, dual, tmp_path / "input", ["w1", LONG], "--max-tokens", 4, "--max-source-positions", 9)
+    assert interactive(chain, dual, tmp_path / "input", ["w1", LONG], "--max-tokens", 5, SKIP).hypotheses().keys() == {0}
+
+
 @pytest.mark.parametrize("direction", ["de-en", "en-de"])
 def test_generate_leaves_out_what_is_long_on_either_side(chain, dual, direction):
     everything = generate(chain.data, direction, dual).hypotheses()
