@@ -104,8 +104,11 @@ def check_state(state: Any):
     for part in ("cfg", "args"):
         for field, value in _texts(state.get(part), part):
             _check_text(field, value)
-    if isinstance(state.get("model"), dict):
-        check_parameters(state["model"])
+    extra = state.get("extra_state")
+    averages = [extra.get(name) for name in ("ema", "ema_fp32_params")] if isinstance(extra, dict) else []
+    for parameters in (state.get("model"), *averages):
+        if isinstance(parameters, dict):
+            check_parameters(parameters)
 
 
 def _texts(value: Any, name: str) -> Iterator[Tuple[str, str]]:
@@ -114,6 +117,8 @@ def _texts(value: Any, name: str) -> Iterator[Tuple[str, str]]:
         value = OmegaConf.to_container(value, resolve=False)
     if isinstance(value, argparse.Namespace):
         value = vars(value)
+    if isinstance(value, bytes):  # as good as text for `eval`
+        value = value.decode("latin-1")
     if isinstance(value, str):
         yield name, value
     elif isinstance(value, dict):

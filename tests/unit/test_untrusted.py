@@ -179,6 +179,7 @@ def test_no_field_of_an_architecture_is_run_as_code(arch, folder, tmp_path, monk
 CODE = "__import__('os').system('true') or [8]"
 TEXTS = {
     "a field that fairseq evaluates": ("adaptive_softmax_cutoff", CODE, "expected a literal"),
+    "bytes, which eval takes too": ("adaptive_softmax_cutoff", CODE.encode(), "expected a literal"),
     "an evaluated field that refers to another": ("adaptive_softmax_cutoff", "${model.activation_fn}", "outside"),
     "a resolver": ("activation_fn", "${oc.env:SECRET}", "outside"),
     "a resolver of omegaconf 2.0": ("activation_fn", "${env:SECRET}", "outside"),
@@ -238,6 +239,13 @@ def test_a_parameter_that_is_no_number_of_a_model_is_named(shown):
     parameters = {"sound": torch.ones(3, dtype=kind), "broken": torch.tensor([[0.5, value], [1, 2]], dtype=kind)}
     with pytest.raises(BadInput, match=f"parameter broken contains {re.escape(shown.lstrip('-'))};"):
         untrusted.check_parameters(parameters)
+
+
+@pytest.mark.parametrize("name", ["ema", "ema_fp32_params"])
+def test_the_moving_average_of_a_model_is_checked_too(name):
+    state = {"model": {"w": torch.ones(2)}, "extra_state": {name: {"w": torch.tensor([1.0, float("nan")])}}}
+    with pytest.raises(BadInput, match="parameter w contains nan"):
+        untrusted.check_state(state)
 
 
 def test_what_no_model_uses_may_be_of_any_value():
