@@ -78,7 +78,7 @@ class Checkpoint:
         task, model = (plain(cfg[part]) if part in cfg else None for part in ("task", "model"))
         self.task: Dict[str, Any] = task or {}
         self.model_cfg: Dict[str, Any] = without_files(model or {})
-        self.parameters: Dict[str, torch.Tensor] = state.get("model") or {}
+        self.parameters: Dict[str, torch.Tensor] = dict(state.get("model") or {})
         self.num_updates = (state.get("optimizer_history") or [{}])[-1].get("num_updates", 0)
         self.full_cfg = cfg
         try:

@@ -11,6 +11,7 @@ import shutil
 import torch
 from fairseq import checkpoint_utils
 from fairseq.file_io import PathManager
+from fairseq.models import BaseFairseqModel
 from fairseq.models.ema.ema import EMA
 from fairseq.modules import AdaptiveSoftmax
 from fairseq.tasks import FairseqTask
@@ -24,6 +25,8 @@ from .errors import BadInput
 from .files import written_atomically
 from .save_dir import verify_save_dir
 from .untrusted import checked_loading
+from .vocabulary import NAME as DICTIONARIES
+from .vocabulary import CarryingParameters
 
 
 def copy_checkpoints_atomically():
@@ -61,6 +64,8 @@ def check_checkpoints():
             with checked_loading():
                 state = load(path, arg_overrides, load_on_all_ranks)
             drop_fast_path_parameters(state["model"], path)
+            if DICTIONARIES in state:
+                state["model"] = CarryingParameters(state, path)
             return state
         except BadInput as error:
             raise BadInput(f"{path}: {error}") from error
@@ -79,6 +84,19 @@ def check_checkpoints():
             ) from error
 
     checkpoint_utils.load_checkpoint_to_cpu = load_checkpoint_to_cpu
+
+
+def compare_dictionaries():
+    """An exported model carries its dictionaries, and fairseq restores it with any others of the same sizes."""
+    load = BaseFairseqModel.load_state_dict
+
+    @functools.wraps(load)
+    def load_state_dict(self, state_dict, *args, **kwargs):
+        if isinstance(state_dict, CarryingParameters):
+            state_dict.refuse_other_dictionaries(self)
+        return load(self, state_dict, *args, **kwargs)
+
+    BaseFairseqModel.load_state_dict = load_state_dict
 
 
 def make_adaptive_softmax_differentiable():
@@ -178,6 +196,7 @@ def _add_handler(logger, add, handler):
 copy_checkpoints_atomically()
 average_parameters_alone()
 check_checkpoints()
+compare_dictionaries()
 validate_by_language()
 tell_criterions()
 tell_optimizers()

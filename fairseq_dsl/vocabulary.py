@@ -83,6 +83,31 @@ def carried_by(state: Dict[str, Any]) -> Dict[str, Dictionary]:
     return carried
 
 
+class CarryingParameters(dict):
+    """A translation model's parameters by name, with the dictionaries that the model was trained with.
+
+    Args:
+        state: of a checkpoint that was exported from a pair.
+        path: its file, for messages.
+    """
+
+    def __init__(self, state: Dict[str, Any], path: str):
+        super().__init__(state["model"])
+        self.path = path
+        self.trained_with = dict(zip(("encoder", "decoder"), carried_by(state).items()))  # the source's is first
+
+    def refuse_other_dictionaries(self, model: nn.Module):
+        """Refuse a model whose encoder or decoder has another dictionary."""
+        for side, (language, own) in self.trained_with.items():
+            there = getattr(getattr(model, side, None), "dictionary", None)
+            difference = there is not None and vocabulary_difference(own, there)
+            if difference:
+                raise BadInput(
+                    f"{self.path}: the {side} was trained with another dictionary, of {language}: {difference} in the data "
+                    "folder; expected the model's direction, and its dictionaries (--srcdict, --tgtdict)"
+                )
+
+
 def encode(dictionary: Dictionary) -> Tensor:
     """A dictionary's symbols in order, one a line, as the numbers of their characters: ``(characters,)``, int32.
 

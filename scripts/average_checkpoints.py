@@ -78,7 +78,8 @@ def average_files(paths):
     models = (_alike(Checkpoint(str(path), "--inputs"), reference) for path in others)
     averaged = average(chain(models, [_parameters(reference)]), paths)
     state = checkpoint_utils.load_checkpoint_to_cpu(str(last))
-    state["model"].update(averaged)  # the dictionaries are the last one's: checkpoints of version 0.2 carry none
+    # the dictionaries are the last one's: checkpoints of version 0.2 carry none
+    state["model"] = {**state["model"], **averaged}  # of no class of the plugin's
     state.pop("last_optimizer_state", None)
     if state.get("cfg") is not None:
         state["cfg"] = plain(state["cfg"])  # loaded as omegaconf's classes, which a safe torch.load refuses

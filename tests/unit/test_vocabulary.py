@@ -162,6 +162,20 @@ class TestPlainCheckpoint:
         with pytest.raises(BadInput, match=f"--primal-checkpoint {exported}: .*{difference('de')}"):
             self.start(other_data, primal_checkpoint=exported)
 
+    def test_is_restored_with_its_own_dictionaries_when_it_is_exported(self, exported, data, other_data):
+        (model,), _, _ = restore(exported, data)
+        with pytest.raises(BadInput, match=f"{exported}: the encoder .*of de: {difference('de')} in the data"):
+            restore(exported, other_data)
+        tuned = tasks.setup_task(tiny.translation_config(other_data).task).build_model(tiny.translation_config(data).model)
+        with pytest.raises(BadInput, match="the encoder .*of de"):  # as --finetune-from-model does
+            tuned.load_state_dict(checkpoint_utils.load_checkpoint_to_cpu(exported)["model"])
+
+    def test_is_not_taken_for_a_model_of_the_other_direction(self, exported, data):
+        reverse = {"data": data, "source_lang": "en", "target_lang": "de"}
+        task = tasks.setup_task(tiny.translation_config(data, source="en", target="de").task)
+        with pytest.raises(BadInput, match="the encoder .*of de"):
+            checkpoint_utils.load_model_ensemble_and_task([exported], reverse, task)
+
     @pytest.mark.parametrize("place", [".", "run/bin", "bin"])
     def test_its_dictionaries_are_looked_for_around_it(self, data, other_data, tmp_path, place, monkeypatch):
         """Where its relative data folder is no longer below the working directory."""
