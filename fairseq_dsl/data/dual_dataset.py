@@ -89,12 +89,14 @@ class DualDataset(LanguagePairDataset):
         """As fairseq's, but keep the last batch, which fairseq's main branch drops unless its size is a multiple of
         ``--required-batch-size-multiple``; and name the flag that is in the way of long sentences."""
         sizes, limit = self.num_tokens_vec(indices), kwargs.get("max_tokens")
-        too_long = int((sizes > limit).sum()) if limit else 0
-        if too_long:
+        too_long = np.asarray(indices)[sizes > limit] if limit else []
+        if len(too_long):
+            first = min(too_long)
             raise BadInput(
-                f"--max-tokens {limit}: {too_long:,} of {len(indices):,} pairs have more tokens on a side, the longest "
-                f"{sizes.max():,}; raise it (in validation it is --max-tokens-valid, if that is given), or filter with "
-                "--max-source-positions and --max-target-positions"
+                f"--max-tokens {limit}: {len(too_long):,} of {len(indices):,} pairs have more tokens on a side, the first is "
+                f"line {first + 1} (sentence {first}) with {self.num_tokens(first):,}, the longest has {sizes.max():,}; raise "
+                "it (in validation it is --max-tokens-valid, if that is given), or filter with --max-source-positions and "
+                "--max-target-positions"
             )
         batches = list(super().batch_by_size(indices, *args, **kwargs))
         dropped = len(indices) - sum(len(batch) for batch in batches)

@@ -432,12 +432,15 @@ class DualTranslationTask(TranslationTask):
             try:
                 return super().get_batch_iterator(dataset, *args, **kwargs)
             except AssertionError as error:  # fairseq's, which names no flag
-                limit, longest = kwargs.get("max_tokens"), max(map(int, dataset.src_sizes), default=0)
-                if limit is None or longest <= limit:
+                limit, sizes = kwargs.get("max_tokens"), np.asarray(dataset.src_sizes)
+                too_long = np.flatnonzero(sizes > limit) if limit is not None else []
+                if not len(too_long):
                     raise
+                first = int(too_long[0])
+                number = self._lines_before(dataset) + first
                 raise BadInput(
-                    f"--max-tokens {limit}: expected room for the longest line, found one of {longest} tokens; raise it, or "
-                    "leave it out"
+                    f"--max-tokens {limit}: expected room for every line, found {sizes[first]:,} tokens in line {number + 1} "
+                    f"of the input (sentence {number}); raise it to {sizes.max()} or more, or leave it out"
                 ) from error
         dataset.order_seed = kwargs.get("seed", 1) + 1
         batches = super().get_batch_iterator(dataset, *args, **kwargs)
@@ -446,13 +449,17 @@ class DualTranslationTask(TranslationTask):
             batches.reuse_dataloader = False
         return batches
 
+    def _lines_before(self, dataset) -> int:
+        """How many lines of fairseq-interactive's input stand before a data set, which is a buffer of them."""
+        return max(self._lines_read - len(dataset), 0)
+
     def filter_indices_by_size(self, indices, dataset, max_positions=None, ignore_invalid_inputs=False):
         """In training and validation, skip pairs with an empty or a too long side, and say how many.
 
         Generation keeps every sentence that is short enough, and names the others.
         """
         if self.criterion is None:
-            lines_before = max(self._lines_read - len(dataset), 0)
+            lines_before = self._lines_before(dataset)
             kept = leave_out_too_long(indices, dataset, max_positions, ignore_invalid_inputs, lines_before)
             if not len(kept) and isinstance(dataset, DualDataset):
                 raise BadInput(f"{self.cfg.data}: none of the {len(dataset):,} sentences is short enough")

@@ -48,8 +48,11 @@ def test_interactive_names_the_line_and_the_flag(chain, dual, tmp_path):
 
 
 def test_interactive_names_max_tokens_where_a_line_does_not_fit_into_a_batch(chain, dual, tmp_path):
-    with pytest.raises(BadInput, match="--max-tokens 4: .* one of 6 tokens"):
-        interactive(chain, dual, tmp_path / "input", ["w1", LONG], "--max-tokens", 4, "--max-source-positions", 9)
+    refused = r"--max-tokens 4: .* 6 tokens in line 3 of the input \(sentence 2\)"
+    for buffer in (1, 2, 9):
+        with pytest.raises(BadInput, match=refused):
+            flags = ["--max-tokens", 4, "--max-source-positions", 9, "--buffer-size", buffer]
+            interactive(chain, dual, tmp_path / "input", ["w1", "w2", LONG], *flags)
     assert interactive(chain, dual, tmp_path / "input", ["w1", LONG], "--max-tokens", 5, SKIP).hypotheses().keys() == {0}
 
 
@@ -71,6 +74,15 @@ def test_generate_names_the_first_line_and_the_flag(chain, dual):
     number = next(n for n, pair in enumerate(chain.pairs["test"]) if len(pair[0].split()) > 4)
     with pytest.raises(BadInput, match=rf"line {number + 1} of the input \(sentence {number}\) has .*more.*" + SKIP):
         generate(chain.data, "de-en", dual, *LIMIT)
+
+
+@pytest.mark.parametrize("flags", [[], [SKIP]])
+def test_generate_names_the_line_that_does_not_fit_into_max_tokens(chain, dual, flags):
+    longest = [max(len(side.split()) + 1 for side in pair) for pair in chain.pairs["test"]]
+    number = next(n for n, length in enumerate(longest) if length > 4)
+    refused = rf"--max-tokens 4: .* line {number + 1} \(sentence {number}\) with {longest[number]}, "
+    with pytest.raises(BadInput, match=refused):
+        generate(chain.data, "de-en", dual, "--max-tokens", 4, *flags)
 
 
 def test_generate_refuses_where_nothing_is_left(chain, dual):
