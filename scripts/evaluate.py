@@ -388,7 +388,9 @@ def make_parser():
     add("--generate-args", default="--remove-bpe sentencepiece", metavar="FLAGS",
         help="further flags of fairseq-generate that undo the encoding of the text (default: %(default)r)")
     add("--tokenize", choices=sorted(BLEU.TOKENIZERS),
-        help="BLEU's tokenizer for both directions (default: zh for Chinese, char for Japanese and Thai, else 13a)")
+        help="BLEU's tokenizer for both directions (default: that of each target language, by the rule of validation, in "
+             "fairseq_dsl/bleu.py: zh for Chinese, char for others without spaces between words, such as Japanese, Thai, "
+             "Lao, Khmer, Burmese and Tibetan, else 13a)")
     add("--resamples", type=commandline.positive, default=1000,
         help="resamples of the bootstrap (default: %(default)s)")
     add("--jobs", type=commandline.positive, default=1,
