@@ -2,15 +2,20 @@
 
 import contextlib
 import functools
+import json
 import logging
 import re
-from typing import Dict, List, Optional
+from argparse import Namespace
+from typing import Any, Dict, Iterable, List, Optional
 
 import sacrebleu
+from fairseq.data import Dictionary, encoders
 from fairseq.logging import metrics
 from fairseq.tasks.translation import EVAL_BLEU_ORDER, TranslationTask
 from sacrebleu.metrics import BLEU
+from torch import Tensor
 
+from .directions import Direction
 from .errors import BadInput
 
 logger = logging.getLogger(__name__)
@@ -61,18 +66,42 @@ def check_tokenizer(chosen: Optional[str], tokenized: bool):
         raise BadInput(f"--eval-bleu-tokenize {chosen}: {' '.join(str(error).split())}") from error
 
 
-def tokenizer_of(task: TranslationTask) -> str:
-    """How validation and the risk of `minimum_risk` tokenize the text of a task's target language."""
-    cfg = task.cfg
-    return "none" if cfg.eval_tokenized_bleu else tokenizer_for(cfg.target_lang, getattr(cfg, "eval_bleu_tokenize", None))
+def tokenizer_of(flags: Any, language: str) -> str:
+    """How validation and the risk of `minimum_risk` tokenize text of a language, by a translation task's flags."""
+    if flags.eval_tokenized_bleu:
+        return "none"
+    return tokenizer_for(language, getattr(flags, "eval_bleu_tokenize", None))
 
 
 def log_tokenizer(task: TranslationTask):
     """Say once of each task how validation tokenizes."""
     if not hasattr(task, "_logged_tokenizer"):
-        direction = f"{task.cfg.source_lang}-{task.cfg.target_lang}"
-        logger.info(f"BLEU of {direction} in validation: with sacrebleu's tokenizer {tokenizer_of(task)}")
+        source, target = task.cfg.source_lang, task.cfg.target_lang
+        logger.info(f"BLEU of {source}-{target} in validation: with sacrebleu's tokenizer {tokenizer_of(task.cfg, target)}")
         task._logged_tokenizer = True
+
+
+class ValidationText:
+    """Sentences as the text that validation's BLEU sees.
+
+    Args:
+        flags: of fairseq's translation task.
+    """
+
+    def __init__(self, flags: Any):
+        arguments = json.loads(getattr(flags, "eval_bleu_detok_args", None) or "{}")
+        detokenizer = Namespace(tokenizer=getattr(flags, "eval_bleu_detok", None), **arguments)
+        self._detokenizer = encoders.build_tokenizer(detokenizer)
+        self._remove_bpe = getattr(flags, "eval_bleu_remove_bpe", None)
+
+    def of(self, sentence: Tensor, dictionary: Dictionary, unknown: str) -> str:
+        """The text of a sentence's symbols.
+
+        Args:
+            unknown: what stands for ``<unk>``, which sacrebleu would take apart, and which should match no other.
+        """
+        text = dictionary.string(sentence, self._remove_bpe, unk_string=unknown)
+        return self._detokenizer.decode(text) if self._detokenizer else text
 
 
 @contextlib.contextmanager
@@ -86,14 +115,15 @@ def tokenized(name: str):
         sacrebleu.corpus_bleu = corpus_bleu
 
 
-def bleu_sums(bleu, direction: str) -> Dict[str, float]:
+def bleu_sums(bleu, direction: Direction) -> Dict[str, float]:
     """What corpus BLEU is made of, for the logging output of a batch: one number each, so checkpoints hold no arrays."""
     values = [bleu.sys_len, bleu.ref_len, *bleu.counts, *bleu.totals]
     return {f"_bleu_{direction}_{name}": value for name, value in zip(STATISTICS, values)}
 
 
-def log_bleu(logging_outputs: List[Dict[str, float]], directions: List[str]):
+def log_bleu(logging_outputs: List[Dict[str, float]], directions: Iterable[Direction]):
     """Log `bleu_de-en`, `bleu_en-de`, and their mean `bleu`, where the logging outputs are of validation."""
+    directions = list(directions)
     if not any(f"_bleu_{directions[0]}_{STATISTICS[0]}" in log for log in logging_outputs):
         return
     for direction in directions:
@@ -104,7 +134,7 @@ def log_bleu(logging_outputs: List[Dict[str, float]], directions: List[str]):
     metrics.log_derived("bleu", lambda meters: round(sum(bleu_of(meters, d) for d in directions) / len(directions), 2))
 
 
-def bleu_of(meters, direction: str) -> float:
+def bleu_of(meters, direction: Direction) -> float:
     """sacrebleu's corpus BLEU of the sums; 0 where no n-gram was counted."""
     system, reference, *ngrams = (int(meters[f"_bleu_{direction}_{name}"].sum) for name in STATISTICS)
     correct, total = ngrams[:EVAL_BLEU_ORDER], ngrams[EVAL_BLEU_ORDER:]

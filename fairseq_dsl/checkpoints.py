@@ -5,13 +5,14 @@ import logging
 import os
 from enum import Enum
 from pathlib import Path
-from typing import Any, Dict, Iterable, Optional, Tuple
+from typing import Any, Dict, List, Optional, Union
 
 import torch
 from fairseq import checkpoint_utils
 from fairseq.data import Dictionary
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from .directions import Direction
 from .errors import BadInput
 from .files import written_atomically
 from .vocabulary import NAME as DICTIONARIES
@@ -97,20 +98,26 @@ class Checkpoint:
         """The sub-models' configurations by direction, primal first; empty for a checkpoint of one model."""
         return self.model_cfg.get("pair") or {}
 
-    def direction(self, direction: str) -> "Checkpoint":
-        """The model of one direction of a dual checkpoint, as if it had a checkpoint of its own."""
-        if direction not in self.pair:
-            raise BadInput(f"{self.name}: has the directions {', '.join(self.pair)}; {direction} is wanted")
+    @property
+    def directions(self) -> List[Direction]:
+        """The directions of a pair, primal first; none for a checkpoint of one model."""
+        return [Direction.parse(name, self.pair) for name in self.pair]
+
+    def direction(self, name: Union[str, Direction]) -> "Checkpoint":
+        """The model of one direction of a pair's checkpoint, as if it had a checkpoint of its own."""
+        if str(name) not in self.pair:
+            raise BadInput(f"{self.name}: expected a model of {name}, found those of {' and '.join(self.pair)}")
+        direction = Direction.parse(str(name), self.pair)
         part = object.__new__(Checkpoint)
         part.__dict__.update(self.__dict__)
-        part.model_cfg = self.pair[direction]
+        part.model_cfg = self.pair[str(direction)]
         prefix = f"models.{direction}."
         part.parameters = {
             key[len(prefix) :]: value for key, value in self.parameters.items() if key.startswith(prefix)
         }
-        source, target = languages_of(direction, self.pair)
-        part.task = dict(self.task, _name="translation", source_lang=source, target_lang=target)
-        part.dictionaries = {key: self.dictionaries[key] for key in (source, target) if key in self.dictionaries}
+        languages = direction.source, direction.target
+        part.task = dict(self.task, _name="translation", source_lang=direction.source, target_lang=direction.target)
+        part.dictionaries = {key: self.dictionaries[key] for key in languages if key in self.dictionaries}
         return part
 
     def check_vocabulary(self, dictionary: Dictionary, rows: str, language: str, file_name: str):
@@ -152,18 +159,6 @@ class Checkpoint:
         candidates = [here, *(start / folder for start in (Path.cwd(), here, *here.parents) if folder)]
         found = next((path / file_name for path in candidates if (path / file_name).is_file()), None)
         return found and load_dictionary(str(found))
-
-
-def languages_of(direction: str, directions: Iterable[str]) -> Tuple[str, str]:
-    """The source and target language of a direction, which may have hyphens of their own: ``zh-cn-en``.
-
-    Args:
-        directions: both directions of the pair; the reverse among them tells where the name divides.
-    """
-    for i, symbol in enumerate(direction):
-        if symbol == "-" and f"{direction[i + 1:]}-{direction[:i]}" in directions:
-            return direction[:i], direction[i + 1 :]
-    raise ValueError(f"{direction} has no reverse among {list(directions)}")
 
 
 def build_config(model_cfg: Dict[str, Any]):

@@ -1,8 +1,9 @@
-"""Writing files so that nobody ever reads a half-written one, nor has it written elsewhere."""
+"""Writing files so that nobody ever reads a half-written one, nor has it written elsewhere; and telling their content."""
 
 import contextlib
 import fcntl
 import glob
+import hashlib
 import os
 import re
 import tempfile
@@ -52,6 +53,15 @@ def remove_unfinished(pattern: str):
                 os.remove(path)
             finally:
                 os.close(descriptor)
+
+
+def content_digest(path: str) -> bytes:
+    """The SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 22), b""):
+            digest.update(block)
+    return digest.digest()
 
 
 def why_not_writable(folder: str) -> Optional[str]:

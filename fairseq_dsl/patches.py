@@ -3,6 +3,7 @@
 Each item says what goes wrong without it.
 """
 
+import contextlib
 import functools
 import logging
 import pickle
@@ -145,7 +146,7 @@ def validate_by_language():
     @functools.wraps(inference_with_bleu)
     def _inference_with_bleu(self, *args, **kwargs):
         log_tokenizer(self)
-        with tokenized(tokenizer_of(self)):
+        with tokenized(tokenizer_of(self.cfg, self.cfg.target_lang)):
             return inference_with_bleu(self, *args, **kwargs)
 
     TranslationTask._inference_with_bleu = _inference_with_bleu
@@ -157,9 +158,9 @@ def tell_criterions():
 
     @functools.wraps(step)
     def train_step(self, sample, model, criterion, optimizer, update_num, ignore_grad=False, **kwargs):
-        if hasattr(criterion, "begin_batch"):
-            criterion.begin_batch(update_num, ignore_grad)
-        return step(self, sample, model, criterion, optimizer, update_num, ignore_grad, **kwargs)
+        in_batch = getattr(criterion, "in_batch", None)
+        with in_batch(update_num, ignore_grad) if in_batch else contextlib.nullcontext():
+            return step(self, sample, model, criterion, optimizer, update_num, ignore_grad, **kwargs)
 
     FairseqTask.train_step = train_step
 

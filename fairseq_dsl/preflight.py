@@ -156,20 +156,20 @@ def _json(flag: str, text: Optional[str]) -> dict:
     return value
 
 
-def check_metric(task: Any, criterion: Any):
-    """Refuse a ``--best-checkpoint-metric`` that validation does not log."""
+def check_metric(task: Any, criterion: Any, gaps: bool):
+    """Refuse a ``--best-checkpoint-metric`` that validation does not log; `gaps`: whether duality gaps are known."""
     root = task.cfg._get_parent() if isinstance(task.cfg, DictConfig) else None
     if not root or not root.get("checkpoint") or root.dataset.disable_validation:
         return
-    name, known = root.checkpoint.best_checkpoint_metric, validation_metrics(task, criterion)
+    name, known = root.checkpoint.best_checkpoint_metric, validation_metrics(task, criterion, gaps)
     if name not in known:
         raise BadInput(f"--best-checkpoint-metric {name}: validation does not log it; expected one of {', '.join(known)}")
 
 
-def validation_metrics(task: Any, criterion: Any) -> Iterable[str]:
+def validation_metrics(task: Any, criterion: Any, gaps: bool) -> Iterable[str]:
     """The names of what validation logs: of a batch of one pair, made up."""
     log = dict.fromkeys(("loss", "ntokens", "nsentences", "sample_size"), 1.0)
-    log["scored"] = float(task.marginals is not None)
+    log["scored"] = float(gaps)
     for direction in task.directions:
         log.update({f"{key}_{direction}": 1.0 for key in ("nll_loss", "ntokens", "lambda")})
         if task.cfg.eval_bleu:

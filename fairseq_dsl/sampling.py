@@ -15,9 +15,11 @@ from fairseq import search, utils
 from fairseq.data import Dictionary
 from fairseq.data.language_pair_dataset import collate
 from fairseq.dataclass import FairseqDataclass
+from fairseq.models import FairseqEncoderDecoderModel
 from fairseq.sequence_generator import SequenceGenerator
 from torch import Tensor
 
+from .directions import Direction
 from .errors import BadInput
 from .objectives import score_targets
 from .ranges import Range, at_least, check_numbers, number
@@ -184,14 +186,17 @@ def random_numbers_of_worker(rank: int, device: torch.device):
 class RoundTrip(NamedTuple):
     """Sentences of one language, and K samples of each in the other."""
 
-    there: str
+    there: Direction
     """The direction of the samples."""
-    back: str
     numbers: List[int]
     """The numbers of the sentences in their data."""
     sentences: List[Tensor]
     """The n sentences z, on the CPU."""
     samples: Samples
+
+    @property
+    def back(self) -> Direction:
+        return self.there.reversed
 
     @property
     def repeated(self) -> List[Tensor]:
@@ -230,7 +235,7 @@ def in_order(values: Tensor, batch: dict) -> Tensor:
 
 
 @torch.no_grad()
-def log_prob(model: nn.Module, batch: dict, pad: int) -> Tensor:
+def log_prob(model: FairseqEncoderDecoderModel, batch: dict, pad: int) -> Tensor:
     """log P(target | source) in evaluation mode, in the order of the sentences; nats, float64."""
     with in_evaluation_mode(model):
         output = model(**batch["net_input"])

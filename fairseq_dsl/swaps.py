@@ -6,18 +6,19 @@ Checkpoints may not say what they are of, and joined dictionaries hide it; what 
 import collections
 import math
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterable, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Sequence, Tuple
 
 import torch
-import torch.nn as nn
 from fairseq.data import Dictionary
+from fairseq.models import FairseqEncoderDecoderModel
 from torch import Tensor
 
 from .checkpoints import Checkpoint
+from .directions import Direction
 from .errors import BadInput
 
 CHECKED_SENTENCES = 200
-KIND = "translation model"
+TRANSLATION_MODEL, LANGUAGE_MODEL = "translation model", "language model"
 MARGIN = 0.75
 """Nats a word. Untrained models were measured up to 0.6 below the uniform distribution, or they repeat the symbol before;
 models of another dictionary 0.2 to 0.8 below it after 60 updates, 1.2 to 4 after some hundreds, and falling."""
@@ -67,7 +68,7 @@ def refuse_other_dictionary(name: str, language: str, found: Likelihood, diction
         )
 
 
-def refuse_swapped(names: Sequence[str], kind: str, what: Sequence[str], found: Sequence[Sequence[Likelihood]]):
+def refuse_swapped(names: Sequence[str], kind: str, what: Sequence[Any], found: Sequence[Sequence[Likelihood]]):
     """Refuse two models given for one another, or one that is of what the other is of.
 
     Args:
@@ -93,14 +94,48 @@ def refuse_swapped(names: Sequence[str], kind: str, what: Sequence[str], found: 
             )
 
 
-def refuse_same_parameters(
-    names: Sequence[str], kind: str, what: Sequence[str], first: Dict[str, Tensor], second: Dict[str, Tensor]
-):
-    """Refuse one model given for two, be it under two names."""
-    if first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first):
-        raise BadInput(
-            f"{names[0]} and {names[1]}: are the same model; expected the {kind} of {what[0]} and that of {what[1]}"
-        )
+def same_parameters(first: Dict[str, Tensor], second: Dict[str, Tensor]) -> bool:
+    """Whether two models are one, be it under two names."""
+    return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+
+
+def refuse_same(names: Sequence[str], kind: str, what: Sequence[Any]):
+    """Refuse one model that was given for two."""
+    raise BadInput(
+        f"{names[0]} and {names[1]}: are the same model; expected the {kind} of {what[0]} and that of {what[1]}"
+    )
+
+
+def refuse_wrong_marginals(marginals: Mapping[str, Any], sides: Mapping[str, Any]):
+    """Refuse one marginal twice, marginals of each other's language, and those of other dictionaries.
+
+    Args:
+        marginals: `marginals.Marginal` by language.
+        sides: `marginals.Side` by language: the sentences that they are given for.
+    """
+    languages = list(sides)
+    models = [marginals[language] for language in languages]
+    names = [model.name for model in models]
+    if models[0].is_same_as(models[1]):
+        refuse_same(names, LANGUAGE_MODEL, languages)
+    limit = min(model.max_length for model in models)
+    first = sides[languages[0]]
+    pairs = [i for i in first.wanted if all(side.sizes[i] <= limit for side in sides.values())][:CHECKED_SENTENCES]
+    batches = [pairs[k : k + 20] for k in range(0, len(pairs), 20)]
+
+    def likelihood(model, language):
+        found = [model.likelihood([sides[language].sentences[i] for i in batch]) for batch in batches]
+        return None if None in found else sum(found, Likelihood())
+
+    own = [likelihood(*pair) for pair in zip(models, languages)]
+    if None in own:
+        return
+    if len({len(model.dictionary) for model in models}) == 1:  # else each reads one language alone
+        other = [likelihood(*pair) for pair in zip(models, reversed(languages))]
+        if None not in other:
+            refuse_swapped(names, LANGUAGE_MODEL, languages, [[own[0], other[0]], [other[1], own[1]]])
+    for model, language, found in zip(models, languages, own):
+        refuse_other_dictionary(model.name, language, found, model.dictionary)
 
 
 class TranslationModels:
@@ -109,59 +144,75 @@ class TranslationModels:
     Refuses at once what is the same in both directions.
 
     Args:
-        starts: the checkpoint of each direction, or None.
-        languages: the (source, target) of each direction.
+        starts: the checkpoint of each direction, or None; primal first.
         dictionaries: the dictionaries of the data, by language.
     """
 
-    def __init__(
-        self,
-        starts: Dict[str, Optional[Checkpoint]],
-        languages: Dict[str, Tuple[str, str]],
-        dictionaries: Dict[str, Dictionary],
-    ):
-        self.languages = languages
+    def __init__(self, starts: Mapping[Direction, Optional[Checkpoint]], dictionaries: Mapping[str, Dictionary]):
+        self.directions = list(starts)
         self.dictionaries = dictionaries
+        self.names = {direction: start.name for direction, start in starts.items() if start}
         # Models of other tasks, such as denoising, start to learn either direction, and translate neither.
-        starts = {key: start for key, start in starts.items() if start and "translation" in (start.task_name or "")}
-        self.names = {key: start.name for key, start in starts.items()}
-        self.untold = [key for key, start in starts.items() if not start.dictionaries]
-        named = (start.task.get("source_lang") and start.task.get("target_lang") for start in starts.values())
-        self.unnamed = not all(named)
-        if len(starts) == 2:
-            first, second = starts.values()
-            refuse_same_parameters((first.name, second.name), KIND, tuple(starts), first.parameters, second.parameters)
+        read = {key: start for key, start in starts.items() if start and "translation" in (start.task_name or "")}
+        self.untold = [key for key, start in read.items() if not start.dictionaries]
+        self.unnamed = not all(start.task.get("source_lang") and start.task.get("target_lang") for start in read.values())
+        if len(read) == 2:
+            first, second = read.values()
+            if same_parameters(first.parameters, second.parameters):
+                refuse_same((first.name, second.name), TRANSLATION_MODEL, list(read))
 
     @torch.no_grad()
-    def check(self, models: Dict[str, nn.Module], batches: Callable[..., Iterable[Dict[str, Dict[str, Any]]]]):
+    def check(self, models: Mapping[Direction, FairseqEncoderDecoderModel], batches: Callable[..., Iterable[Dict[Direction, dict]]]):
         """Refuse what their likelihood of sentence pairs shows: another dictionary, or another direction.
 
         Args:
             models: by direction, in evaluation mode.
-            batches: yields so many pairs, where the models are, as ordinary batches by direction.
+            batches: yields batches of at most so many pairs, on a device, as ordinary ones by direction.
         """
         if not self.untold:
             return
         sizes = {len(dictionary) for dictionary in self.dictionaries.values()}
         swappable = self.unnamed and len(sizes) == 1  # else each fits one direction alone
-        first, second = self.languages
-        found: Dict[Tuple[str, str], Likelihood] = collections.defaultdict(Likelihood)
-        for by_direction in batches(CHECKED_SENTENCES, models):
+        found: Dict[Tuple[Direction, Direction], Likelihood] = collections.defaultdict(Likelihood)
+        device = next(models[self.directions[0]].parameters()).device
+        for by_direction in batches(CHECKED_SENTENCES, device):
             for key, batch in by_direction.items():
-                for name in (first, second) if swappable else (key,):
-                    found[name, key] += self._likelihood(models[name], batch, self._target_dictionary(key))
+                for model in self.directions if swappable else [key]:
+                    found[model, key] += self._likelihood(models[model], batch, self.dictionaries[key.target])
         if swappable:
-            names = [self.names.get(key, f"the {key} model") for key in (first, second)]
-            square = [[found[name, key] for key in (first, second)] for name in (first, second)]
-            refuse_swapped(names, KIND, (first, second), square)
+            names = [self.names.get(key, f"the {key} model") for key in self.directions]
+            square = [[found[model, key] for key in self.directions] for model in self.directions]
+            refuse_swapped(names, TRANSLATION_MODEL, self.directions, square)
         for key in self.untold:
-            refuse_other_dictionary(self.names[key], self.languages[key][1], found[key, key], self._target_dictionary(key))
-
-    def _target_dictionary(self, direction: str) -> Dictionary:
-        return self.dictionaries[self.languages[direction][1]]
+            refuse_other_dictionary(self.names[key], key.target, found[key, key], self.dictionaries[key.target])
 
     @staticmethod
-    def _likelihood(model: nn.Module, batch: Dict[str, Any], dictionary: Dictionary) -> Likelihood:
+    def _likelihood(model: FairseqEncoderDecoderModel, batch: Dict[str, Any], dictionary: Dictionary) -> Likelihood:
         net_input, target = batch["net_input"], batch["target"]
         lprobs = model.get_normalized_probs(model(**net_input), log_probs=True)
         return Likelihood.of(lprobs, target, net_input["prev_output_tokens"], dictionary)
+
+
+def refuse_other_text(name: str, languages: Sequence[str], sentences: Tensor, sides: Sequence[Tensor], size: int):
+    """A joined dictionary hides text of the wrong language: see which side's words its sentences are made of.
+
+    Args:
+        name: of the text, which is given for the first language.
+        languages: the two.
+        sentences: the text's first symbols.
+        sides: of the first sentences of the parallel data in each language, the symbols.
+        size: of the dictionary.
+    """
+    own, other = (float(_log_frequencies(side, size)[sentences].sum()) for side in sides)
+    if other > own:
+        raise BadInput(
+            f"{name}: looks like {languages[1]}: by the words of the parallel data, log P of its first sentences is "
+            f"{own:.0f} nats as {languages[0]} and {other:.0f} as {languages[1]}; expected text of the source language "
+            "with --source-mono, and of the target language with --target-mono"
+        )
+
+
+def _log_frequencies(symbols: Tensor, size: int) -> Tensor:
+    """log of how often each symbol occurs, in nats; every symbol is counted once more."""
+    counts = torch.bincount(symbols, minlength=size) + 1
+    return (counts.double() / counts.sum()).log()

@@ -54,7 +54,7 @@ from fairseq.trainer import Trainer  # noqa: E402
 from fairseq_cli import eval_lm, generate  # noqa: E402
 from fairseq_dsl.checkpoints import Checkpoint, save_plain  # noqa: E402
 from fairseq_dsl.files import written_atomically  # noqa: E402
-from fairseq_dsl.marginals import MAX_TOKENS  # noqa: E402
+from fairseq_dsl.marginals.split import MAX_TOKENS  # noqa: E402
 from fairseq_dsl.sampling import Sampler, SamplingConfig, random_numbers_of_worker, unpadded  # noqa: E402
 
 MONOLINGUAL_PARTS = ("sampling", "back-translation")

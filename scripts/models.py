@@ -11,7 +11,7 @@ from inputs import checksum
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the repository's plugin, rather than an installed one
 
 from fairseq.data import data_utils  # noqa: E402
-from fairseq_dsl.checkpoints import Checkpoint, languages_of  # noqa: E402
+from fairseq_dsl.checkpoints import Checkpoint  # noqa: E402
 from fairseq_dsl.errors import BadInput  # noqa: E402
 
 
@@ -41,7 +41,7 @@ def check_translates(path, flag, directions, pair):
     if not pair:
         return None
     language_models = [checkpoint.task.get(f"{side}_lm") for side in ("source", "target")]
-    source = languages_of(found[0], found)[0]
+    source = checkpoint.directions[0].source
     return Trained(source, [path for path in language_models if path and os.path.isfile(path)])
 
 

@@ -1,14 +1,15 @@
-from .dual_dataset import DualDataset, files_of_side
-from .folders import check_data_folders, check_pairs, first_folder
+from .folders import check_data_folders, first_folder
 from .monolingual import MonolingualData
-from .too_long import leave_out_too_long
+from .pairs import PairDataset
+from .splits import Splits
+from .too_long import leave_out_too_long, lines_that_fit
 
 __all__ = [
-    "DualDataset",
     "MonolingualData",
+    "PairDataset",
+    "Splits",
     "check_data_folders",
-    "check_pairs",
-    "files_of_side",
     "first_folder",
     "leave_out_too_long",
+    "lines_that_fit",
 ]

@@ -8,6 +8,7 @@ import numpy as np
 from fairseq import utils
 from fairseq.data import Dictionary, data_utils, indexed_dataset
 
+from ..directions import Direction
 from ..errors import BadInput, first_line
 from ..vocabulary import load_dictionary, vocabulary_difference
 
@@ -57,12 +58,12 @@ def check_data_folders(cfg):
 
 
 def check_pairs(
-    folder: str, split: str, directions: Iterable[str], sides: Dict[str, Dictionary], combine: bool, impl: Optional[str]
+    folder: str, split: str, directions: Iterable[Direction], sides: Dict[str, Dictionary], combine: bool, impl: Optional[str]
 ):
     """Refuse a split whose files are damaged, or whose sides have different numbers of sentences.
 
     Args:
-        directions: the names that the split's files may have, such as ``de-en`` and ``en-de``.
+        directions: that the split's files may be named by.
         sides: the dictionaries of the source and of the target language.
         combine: whether train1, train2, ... are read too.
         impl: the value of ``--dataset-impl``.
@@ -82,6 +83,19 @@ def check_pairs(
                 f"{folder}: the split {part} has {found}; expected the same number on both sides: a carriage return or "
                 f"another line break within a line makes one side longer; mend the text and {ADVICE}"
             )
+
+
+def files_of_side(folder: str, split: str, directions: Iterable[Direction], language: str, combine: bool) -> List[str]:
+    """The files that one side of a split is read from; with `combine` also of train1, train2, ..."""
+    sides = {f"{direction}.{language}" for direction in directions}
+    found = []
+    for name in sorted(os.listdir(folder)):
+        stem, ending = os.path.splitext(name)
+        part, _, side = (stem if ending in (".bin", ".idx") else name).partition(".")
+        number = part[len(split) :]
+        if side in sides and part.startswith(split) and (not number or (combine and number.isdigit())):
+            found.append(os.path.join(folder, name))
+    return found
 
 
 def count_sentences(prefix: str, dictionary: Dictionary, impl: Optional[str] = None) -> int:
@@ -148,7 +162,7 @@ def _count_mapped(prefix: str, dictionary: Dictionary) -> int:
     return count
 
 
-def _parts(folder: str, split: str, directions: Iterable[str], combine: bool) -> List[str]:
+def _parts(folder: str, split: str, directions: Iterable[Direction], combine: bool) -> List[str]:
     """The parts of a split that there are, with the language pair of their names, as fairseq looks for them."""
     files, found = os.listdir(folder), []
     for number in range(len(files) if combine else 1):

@@ -1,13 +1,17 @@
 """Monolingual sentences, dealt out to the batches of a parallel data set."""
 
 import os
-from typing import Sequence
+from typing import Any, Mapping, Sequence
 
 import numpy as np
+import torch
 from fairseq.data import Dictionary, data_utils
 from fairseq.data.language_pair_dataset import collate
+from torch import Tensor
+from torch.utils.data import Dataset
 
 from ..errors import BadInput
+from ..swaps import refuse_other_text
 from ..vocabulary import load_dictionary, vocabulary_difference
 from .folders import count_sentences
 
@@ -78,20 +82,16 @@ class MonolingualData:
             raise BadInput(f"{self.name}: {error}") from error
         return data_utils.load_indexed_dataset(prefix, self.dictionary)
 
-    def refuse_other_language(self, own, other, other_language: str):
-        """A joined dictionary hides text of the wrong language: see which side's words its sentences are made of.
+    def refuse_other_language(self, other_language: str, sides: Mapping[str, Any]):
+        """Refuse text of the other language, which a joined dictionary hides.
 
         Args:
-            own, other: sentences of this language and of the other one, from the parallel data.
+            sides: the sentences of the parallel data, by language.
         """
-        words = np.concatenate([self.sentences[i].numpy() for i in self.kept[:LANGUAGE_CHECK_SENTENCES]])
-        own, other = (_log_frequencies(side, len(self.dictionary))[words].sum() for side in (own, other))
-        if other > own:
-            raise BadInput(
-                f"{self.name}: looks like {other_language}: by the words of the parallel data, log P of its first sentences "
-                f"is {own:.0f} nats as {self.language} and {other:.0f} as {other_language}; --source-mono is text of the "
-                "source language, --target-mono of the target language"
-            )
+        languages = (self.language, other_language)
+        some = [_first_symbols(sides[language], range(len(sides[language]))) for language in languages]
+        text = _first_symbols(self.sentences, self.kept)
+        refuse_other_text(self.name, languages, text, some, len(self.dictionary))
 
     def deal(self, epoch: int, pairs: np.ndarray, pair_sizes: np.ndarray):
         """Deal an epoch's sentences to its pairs.
@@ -137,8 +137,6 @@ def _pairs_until(epoch: int, shards: Sequence[int]) -> int:
     return rounds * sum(shards) + sum(shards[:rest])
 
 
-def _log_frequencies(sentences, size: int) -> np.ndarray:
-    """log of how often each symbol occurs in the first sentences, in nats; every symbol is counted once more."""
-    some = [sentences[i].numpy() for i in range(min(len(sentences), LANGUAGE_CHECK_SENTENCES))]
-    counts = np.bincount(np.concatenate(some), minlength=size) + 1
-    return np.log(counts / counts.sum())
+def _first_symbols(sentences: Dataset, indices: Any) -> Tensor:
+    """The symbols of the first of these sentences."""
+    return torch.cat([sentences[i] for i in indices[:LANGUAGE_CHECK_SENTENCES]])

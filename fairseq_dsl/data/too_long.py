@@ -1,6 +1,8 @@
 """Sentences that are longer than the models can translate."""
 
+import contextlib
 import logging
+from typing import Optional
 
 import numpy as np
 from fairseq.data import LanguagePairDataset
@@ -42,3 +44,26 @@ def leave_out_too_long(
     for sentence in sentences:
         logger.warning(f"{sentence}: left out")
     return kept
+
+
+@contextlib.contextmanager
+def lines_that_fit(dataset: LanguagePairDataset, max_tokens: Optional[int], lines_before: int):
+    """Make batches of lines to translate; the one that is longer than a batch is named, where fairseq names no flag.
+
+    Args:
+        max_tokens: the largest batch.
+        lines_before: how many lines of the input stand before `dataset`, which then is a part of it.
+    """
+    try:
+        yield
+    except AssertionError as error:
+        sizes = np.asarray(dataset.src_sizes)
+        too_long = np.flatnonzero(sizes > max_tokens) if max_tokens is not None else []
+        if not len(too_long):
+            raise
+        first = int(too_long[0])
+        number = lines_before + first
+        raise BadInput(
+            f"--max-tokens {max_tokens}: expected room for every line, found {sizes[first]:,} tokens in line {number + 1} "
+            f"of the input (sentence {number}); raise it to {sizes.max()} or more, or leave it out"
+        ) from error

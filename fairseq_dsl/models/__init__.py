@@ -1,3 +1,5 @@
-from .dual_translation import DualTranslationModel
+from .architecture import check_architecture
+from .building import PairBuilder
+from .dual_translation import NAME, DualTranslationModel
 
-__all__ = ["DualTranslationModel"]
+__all__ = ["NAME", "DualTranslationModel", "PairBuilder", "check_architecture"]

@@ -9,7 +9,7 @@ from commands import TASK, generate, train
 from fairseq.models import ARCH_MODEL_REGISTRY
 
 from fairseq_dsl.errors import BadInput
-from fairseq_dsl.models.dual_translation import check_architecture
+from fairseq_dsl.models import check_architecture
 
 CLASSES = {model: arch for arch, model in reversed(ARCH_MODEL_REGISTRY.items())}
 """Of each class of models, the first architecture: the others have other sizes."""

@@ -217,11 +217,11 @@ CASES = {
     # the wrong kind of model
     "a translation model as language model": (
         lambda chain, bad: replaced(dsl_flags(chain), source_lm=chain.warm["de-en"]),
-        ["--source-lm", "task translation", "language model is wanted"],
+        ["--source-lm", "task translation", "expected a language model"],
     ),
     "a language model as warm start": (
         lambda chain, bad: replaced(dsl_flags(chain), dual_checkpoint=chain.lm["de"]),
-        ["--dual-checkpoint", "language model|task language_modeling", "translation model is wanted"],
+        ["--dual-checkpoint", "language model|task language_modeling", "expected a translation model"],
     ),
     # vocabularies
     "a language model of a vocabulary in another order": (
@@ -321,7 +321,7 @@ CASES = {
     # the methods that sample
     **{
         f"{name} without monolingual text": (
-            make(without=MONO), [f"--criterion {name}", "monolingual data", "--source-mono, --target-mono, or both"],
+            make(without=MONO), [f"--criterion {name}", "monolingual text", "--source-mono, --target-mono, or both"],
         )
         for name, make in zip(ROUND_TRIPS, (dual_learning, marginal, back_translation))
     },
@@ -364,7 +364,7 @@ CASES = {
         for make, flag, value, words in (
             (back_translation, "--num-samples", 0, "1 or more"),
             (minimum_risk, "--num-samples", -3, "1 or more"),
-            (dual_learning, "--num-samples", 1, "leave-one-out takes 2 or more.*--reward-baseline none"),
+            (dual_learning, "--num-samples", 1, "leave-one-out requires 2 or more.*--reward-baseline none"),
             (dual_learning, "--reward-alpha", 1.5, "from 0 to 1"),
             (dual_learning, "--reward-alpha", -0.1, "from 0 to 1"),
             (minimum_risk, "--sharpness", 0, "above 0"),
@@ -408,7 +408,7 @@ CASES = {
         for make, name, words in (
             (back_translation, "missing", ["no such file"]),
             (marginal, "corrupt", ["corrupt|not a checkpoint"]),
-            (back_translation, "a lm", ["language model", "translation model is wanted"]),
+            (back_translation, "a lm", ["language model", "expected a translation model"]),
             (back_translation, "warm fr", ["translates de-fr", "translates de-en"]),
             (back_translation, "warm de-en", ["translates de-en", "translates en-de"]),
             (marginal, "swapped", ["translates en-de", "translates de-en", "swapped"]),
@@ -598,7 +598,7 @@ def test_a_model_that_is_no_encoder_decoder(chain, tmp_path, capsys):
     with pytest.raises(SystemExit) as caught:
         train(chain.data, *TASK, *TRANSFORMER_LM, *lm_flags(chain), "--max-update", 1, "--save-dir", tmp_path)
     assert caught.value.code not in (0, None)
-    check(capsys.readouterr().err.splitlines()[-1], ["--arch transformer_lm", "no encoder-decoder", "is wanted"])
+    check(capsys.readouterr().err.splitlines()[-1], ["--arch transformer_lm", "no encoder-decoder", "expected a translation architecture"])
 
 
 def test_sub_model_flags_without_the_equals_sign(chain, tmp_path, capsys):

@@ -642,7 +642,7 @@ def test_a_batch_that_does_not_fit(chain, tmp_path, monkeypatch, where, error):
         found = [*task, *found[found.index("minimum_risk") - 1 :]]
     found += ["--max-epoch", 1, "--disable-validation", "--save-dir", tmp_path]
     patched = (DualTranslationModel, "forward") if where == "pair" else (SequenceGenerator, "generate")
-    monkeypatch.setattr("fairseq_dsl.tasks.dual_translation.require_translation_model", lambda *_: None)  # generates too
+    monkeypatch.setattr("fairseq_dsl.models.building.require_translation_model", lambda *_: None)  # generates too
     lacks_memory(monkeypatch, *patched, error[0](*error[1:]))
     if error[-1] == ON_CUDA:  # fairseq skips the batch and goes on
         result = train(chain.data, *found)

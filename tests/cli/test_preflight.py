@@ -36,7 +36,7 @@ CASES = {
     "a log in a folder that is not there": (["--log-file", "/nowhere/x.log"], "--log-file .*: no such folder, /nowhere"),
     "graphs below a file": (["--tensorboard-logdir", __file__ + "/x"], "--tensorboard-logdir .*cannot be written"),
     # sizes
-    "pairs of more than --max-tokens": (["--max-tokens", 5], r"--max-tokens 5: \d+ of 13 pairs .* the longest \d+;"),
+    "pairs of more than --max-tokens": (["--max-tokens", 5], r"--max-tokens 5: \d+ of 13 pairs .* the longest has \d+;"),
     "pairs of more than --max-tokens-valid": (["--max-tokens", 50, "--max-tokens-valid", 5], r" 5: \d+ of 13 pairs .*--max-tokens-valid"),
     # numbers
     **{

@@ -96,7 +96,7 @@ def test_each_model_resumes_its_own_state_where_languages_are_exchanged(chain, u
     resumed = {name: state[p]["exp_avg"] for name, p in parameters.items()}
     assert resumed.keys() == stored.keys()
     assert not [name for name in resumed if not torch.equal(resumed[name], stored[name])]
-    assert trainer.get_model().direction == "en-de"
+    assert trainer.get_model().active == "en-de"
     train(chain.data, *flags, *SCHEDULE, "--max-epoch", 2, "--save-dir", tmp_path)
     assert [name for name in load(tmp_path / "checkpoint_last.pt")["model"] if name in parameters] == names
 

@@ -14,7 +14,7 @@ from fairseq.modules import AdaptiveInput, AdaptiveSoftmax, adaptive_softmax
 from omegaconf import open_dict
 
 from fairseq_dsl.checkpoints import plain
-from fairseq_dsl.criterions import PAIR_CRITERIONS
+from fairseq_dsl import criterions
 
 METHODS = {
     "dsl_cross_entropy": {"dsl_lambda": 0.1},
@@ -128,7 +128,7 @@ def made(tmp_path_factory):
 def test_a_pair_learns_as_by_the_definition(made, method, monkeypatch):
     task, model = made
     name = method.partition(",")[0]
-    assert name in PAIR_CRITERIONS
+    assert name in criterions.METHODS
     criterion = tiny.learns_by(SimpleNamespace(task=task), name, **METHODS[method]).train()
     data = task.dataset("train")
     data.trained_on = np.arange(len(data))
@@ -151,7 +151,7 @@ def test_a_pair_learns_as_by_the_definition(made, method, monkeypatch):
 
 
 def test_stock_cross_entropy_learns_too(made):
-    task, model = made[0].directions["de-en"], made[1].models["de-en"]
+    task, model = made[0].tasks[tiny.DE_EN], made[1].models["de-en"]
     task.load_dataset("train")
     loss, _, _ = LabelSmoothedCrossEntropyCriterion(task, False, 0.1)(model, tiny.batch(task.dataset("train")))
     assert set(tiny.gradients(model, loss)) == {name for name, p in model.named_parameters() if p.requires_grad}

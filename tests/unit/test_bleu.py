@@ -11,6 +11,7 @@ from fairseq import tasks
 from omegaconf import OmegaConf
 
 from fairseq_dsl import bleu
+from fairseq_dsl.directions import Direction
 from fairseq_dsl.errors import BadInput
 
 CHINESE = "zh_Hans"
@@ -96,7 +97,7 @@ def test_validation_scores_each_direction_by_its_target(data, monkeypatch, setti
     made = pair(data, **settings)
     logged = [record.getMessage() for record in caplog.records if "tokenizer" in record.getMessage()]
     assert logged == [f"BLEU of {d} in validation: with sacrebleu's tokenizer {t}" for d, t in zip(DIRECTIONS, tokenizers)]
-    texts = {d: translates(made.task.directions[d], d, monkeypatch) for d in DIRECTIONS}
+    texts = {d: translates(made.task.tasks[Direction.parse(d, DIRECTIONS)], d, monkeypatch) for d in DIRECTIONS}
     sums = made.task.valid_step(tiny.batch(made.task.dataset("valid")), made.model, made.criterion.eval())[2]
     for direction, tokenizer in zip(DIRECTIONS, tokenizers):
         wanted = bleu.bleu_sums(sacrebleu.corpus_bleu(texts[direction][0], [texts[direction][1]], tokenize=tokenizer), direction)
@@ -133,5 +134,5 @@ def test_the_risk_tells_chinese_samples_apart(data, one_direction, caplog):
     words = PAIRS[0][1]
     candidates = [words, words[:4] + words[5:], words[::-1], PAIRS[1][1]]
     encoded = [tiny.encode(candidate, DICTIONARIES[CHINESE]) for candidate in candidates]
-    risks = criterion._risks(DIRECTIONS[0], encoded, encoded[0])
+    risks = criterion.terms[-1]._risks(Direction("de", CHINESE), encoded, encoded[0])
     assert risks[0] == pytest.approx(0) and risks[0] < risks[1] < risks[2] < risks[3] < 1

@@ -12,13 +12,14 @@ from fairseq.criterions.label_smoothed_cross_entropy import LabelSmoothedCrossEn
 from fairseq.logging import metrics
 from fairseq.models import FairseqDecoder
 
-from fairseq_dsl.criterions import DSLCrossEntropyCriterion
+from fairseq_dsl.criterions.registry import DSLCrossEntropyCriterion
 from fairseq_dsl.errors import BadInput
+from fairseq_dsl.terms import Step
 
 SIZE = len(tiny.PAIRS)
 MARGINALS = {  # made up: the gap has either sign, and is beyond a clip of 10 for some pairs
-    "source": np.random.RandomState(1).uniform(-60, -2, SIZE),
-    "target": np.random.RandomState(2).uniform(-60, -2, SIZE),
+    "de": np.random.RandomState(1).uniform(-60, -2, SIZE),
+    "en": np.random.RandomState(2).uniform(-60, -2, SIZE),
 }
 ARCHITECTURES = ("transformer", "lstm", "fconv")
 
@@ -50,12 +51,12 @@ def test_at_lambda_0_the_gradients_equal_those_of_two_ordinary_runs(pairs, archi
     found = tiny.gradients(made.model, loss)
 
     wanted, sizes = {}, []
-    for direction, task in made.task.directions.items():
+    for direction, task in made.task.tasks.items():
         task.load_dataset("train")
         stock = LabelSmoothedCrossEntropyCriterion(task, sentence_avg, label_smoothing)
-        loss, size, _ = stock(made.model.models[direction], tiny.batch(task.dataset("train")))
+        loss, size, _ = stock(made.model.models[str(direction)], tiny.batch(task.dataset("train")))
         sizes.append(size)
-        for name, gradient in tiny.gradients(made.model.models[direction], loss).items():
+        for name, gradient in tiny.gradients(made.model.models[str(direction)], loss).items():
             wanted[f"models.{direction}.{name}"] = gradient
     assert sample_size == (SIZE if sentence_avg else sum(sizes))
     assert found.keys() == wanted.keys()
@@ -86,7 +87,7 @@ def sentence_by_sentence(made, rows, lambdas, label_smoothing=0.0, clip=None):
             wanted[range(gold.size(1)), gold[0]] = 1 - label_smoothing
             cross_entropy[target] = -(wanted * lprobs).sum()
             log_prob[target] = lprobs[range(gold.size(1)), gold[0]].sum()
-        gap = MARGINALS["source"][row] + log_prob["en"].item() - MARGINALS["target"][row] - log_prob["de"].item()
+        gap = MARGINALS["de"][row] + log_prob["en"].item() - MARGINALS["en"][row] - log_prob["de"].item()
         beyond = clip is not None and abs(gap) > clip
         penalty = 2 * clip * abs(gap) - clip**2 if beyond else gap**2
         slope = math.copysign(2 * clip, gap) if beyond else 2 * gap
@@ -174,7 +175,7 @@ def test_lambda_starts_late_and_grows_in_training_alone(pairs, start, ramp, shar
     criterion = tiny.criterion(made, dsl_lambda=0.2, dsl_lambda_dual=0.1, dsl_start_update=start, dsl_ramp_updates=ramp)
     sample = tiny.batch(made.data, [0, 5])
     for update, share in shares.items():
-        criterion.set_num_updates(update)
+        criterion.update = update
         for mode, factor in ((criterion.train, share), (criterion.eval, 1)):
             mode()
             logged = numbers(criterion(made.model, sample)[2])
@@ -185,8 +186,8 @@ def test_lambda_starts_late_and_grows_in_training_alone(pairs, start, ramp, shar
 
 def test_a_fresh_criterion_validates_with_the_final_lambda(pairs):
     criterion = tiny.criterion(pairs("transformer"), dsl_lambda=0.2, dsl_start_update=1000, dsl_ramp_updates=10)
-    criterion.eval()
-    assert criterion.current_lambdas() == (0.2, 0.2)
+    gap = criterion.terms[1]
+    assert gap.current_lambdas(Step(None, {}, {}, update=0, training=False)) == (0.2, 0.2)
 
 
 def test_the_gap_is_of_the_unsmoothed_models(pairs):
@@ -207,12 +208,12 @@ def test_unlearnt_pairs_are_counted_at_the_weights_of_this_update(pairs):
     criterion = tiny.criterion(made, **settings)
     found = []
     for update, weight in ((0, 0.0), (10, 0.015), (11, 0.03)):
-        criterion.set_num_updates(update)
+        criterion.update = update
         found.append(criterion(made.model, tiny.batch(made.data))[2]["unlearnt"].item())
         assert found[-1] == sum(gap * 2 * weight > 0.9 for gap in gaps)
     assert 0 == found[0] < found[1] < found[2]
     clipped = tiny.criterion(made, dsl_gap_clip=10.0, **settings)
-    clipped.set_num_updates(11)
+    clipped.update = 11
     assert clipped(made.model, tiny.batch(made.data))[2]["unlearnt"] == 0
 
 
@@ -220,7 +221,7 @@ def test_the_same_keys_are_logged_always(pairs):
     """With two workers, fairseq adds up the numbers of all by the keys of the first."""
     made = pairs("transformer")
     sample = tiny.batch(made.data, [1, 2])
-    without = {**sample, "dual": {k: v for k, v in sample["dual"].items() if k != "log_marginal"}}
+    without = {**sample, "reverse": {k: v for k, v in sample["reverse"].items() if k != "log_marginal"}}
     del without["log_marginal"]
     keys = set()
     for dsl_lambda, batch in ((0.0, without), (0.0, sample), (0.1, sample)):
@@ -243,9 +244,9 @@ def test_the_other_direction_of_the_task_gives_the_same_values(data, pairs):
     task = tasks.setup_task(cfg.task)
     flipped = SimpleNamespace(task=task, model=task.build_model(cfg.model, from_checkpoint=True))
     flipped.model.load_state_dict(made.model.state_dict())
-    task.criterion = object()
+    task.build_criterion(cfg.criterion)
     task.load_dataset("train")
-    task.dataset("train").log_marginals = {"source": MARGINALS["target"], "target": MARGINALS["source"]}
+    task.dataset("train").log_marginals = MARGINALS
     settings = dict(dsl_lambda=0.05, dsl_lambda_dual=0.01, label_smoothing=0.1)
     rows = [3, 7, 1]
     wanted = tiny.criterion(made, **settings)(made.model, tiny.batch(made.data, rows))[2]
@@ -258,10 +259,11 @@ class TestPrecision:
         """Answers with half-precision logits; one that is far from zero, so that halves would round its probability."""
 
         def __init__(self, task):
-            self.models = {key: torch.nn.Module() for key in task.directions}
-            for key, model in self.models.items():
-                model.get_normalized_probs = FairseqDecoder(task.directions[key].tgt_dict).get_normalized_probs
-            self.vocabulary = {key: len(direction.tgt_dict) for key, direction in task.directions.items()}
+            dictionaries = {str(direction): task.dictionaries[direction.target] for direction in task.directions}
+            self.models = {direction: torch.nn.Module() for direction in dictionaries}
+            for direction, model in self.models.items():
+                model.get_normalized_probs = FairseqDecoder(dictionaries[direction]).get_normalized_probs
+            self.vocabulary = {direction: len(symbols) for direction, symbols in dictionaries.items()}
 
         def __call__(self, inputs):
             self.logits = {}
@@ -273,7 +275,7 @@ class TestPrecision:
     def test_half_precision_models_are_scored_in_float32_and_gaps_taken_in_float64(self, pairs):
         made = pairs("transformer")
         model = self.HalfModel(made.task)
-        marginals = {"source": np.full(SIZE, -150.03), "target": np.full(SIZE, -149.98)}
+        marginals = {"de": np.full(SIZE, -150.03), "en": np.full(SIZE, -149.98)}
         made.data.log_marginals, before = marginals, made.data.log_marginals
         try:
             sample = tiny.batch(made.data)
@@ -281,7 +283,7 @@ class TestPrecision:
             made.data.log_marginals = before
         logged = tiny.criterion(made)(model, sample)[2]
         gap = {}
-        for direction, batch in (("de-en", sample), ("en-de", sample["dual"])):
+        for direction, batch in (("de-en", sample), ("en-de", sample["reverse"])):
             lprobs = model.logits[direction].double().log_softmax(-1).gather(-1, batch["target"][..., None])[..., 0]
             gap[direction] = lprobs[batch["target"] != made.task.src_dict.pad()].sum().item()
         assert logged["gap"].dtype == torch.float64
@@ -369,8 +371,8 @@ class TestReportBeforeTheFirstUpdate:
     def report(self, made, caplog, **settings):
         caplog.clear()
         with caplog.at_level("INFO", logger="fairseq_dsl"):
-            samples = [tiny.batch(made.data, rows) for rows in (range(5), range(5, SIZE))]
-            tiny.criterion(made, **settings).report_gap(made.model, samples)
+            batches = [made.task.directions.of(tiny.batch(made.data, rows)) for rows in (range(5), range(5, SIZE))]
+            tiny.criterion(made, **settings).terms[1].report(made.model, batches)
         return [record.getMessage() for record in caplog.records]
 
     def test_quantiles_and_share_at_the_final_lambda(self, pairs, caplog):

@@ -14,10 +14,10 @@ import torch
 from fairseq.tasks.language_modeling import LanguageModelingTask
 from fairseq_cli.eval_lm import eval_lm
 
-from fairseq_dsl import marginals
 from fairseq_dsl.errors import BadInput
 from fairseq_dsl.files import written_atomically
-from fairseq_dsl.marginals import LanguageModel, Marginals, ScoreCache, Side
+from fairseq_dsl.marginals import NeuralMarginal, ScoreCache, Side, SplitScorer, marginals_of, neural, split
+from fairseq_dsl.marginals import cache as cache_module
 
 CPU = torch.device("cpu")
 GERMAN, ENGLISH = (tiny.dictionary(tiny.WORDS[language]) for language in ("de", "en"))
@@ -25,7 +25,9 @@ SENTENCES = [source for source, _ in tiny.PAIRS]
 
 
 def load(path, symbols=GERMAN):
-    return LanguageModel(path, "--source-lm", "de", symbols, CPU)
+    marginal = NeuralMarginal(path, "--source-lm", "de", symbols, CPU)
+    marginal.model  # refused here, if at all
+    return marginal
 
 
 class TestScores:
@@ -90,7 +92,7 @@ def test_the_model_is_frozen(tmp_path):
     assert not model.model.training and not any(p.requires_grad for p in model.model.parameters())
     sentences = [tiny.encode(SENTENCES[0], GERMAN)]
     assert model.score(sentences) == model.score(sentences)
-    assert model.max_positions == 16
+    assert model.max_length == 16
 
 
 class TestRefusals:
@@ -112,7 +114,7 @@ class TestRefusals:
 
     def test_a_translation_model_is_refused(self, data, tmp_path):
         path, _ = tiny.translation_model(data, tmp_path / "model.pt")
-        with pytest.raises(BadInput, match=f"--source-lm {path}: is a model of the task translation"):
+        with pytest.raises(BadInput, match=f"--source-lm {path}: expected a language model .*, found a model of the task translation"):
             load(path)
 
     def test_a_missing_file_is_refused(self, tmp_path):
@@ -268,8 +270,8 @@ class TestCache:
         size = os.path.getsize(cache._path(key))
         assert 2500 / 4 < size < 2500 / 3
         for name, value in limit.items():
-            monkeypatch.setattr(marginals, name, value)
-        monkeypatch.setattr(marginals.time, "time_ns", lambda: 2000 * 10**9)
+            monkeypatch.setattr(cache_module, name, value)
+        monkeypatch.setattr(cache_module.time, "time_ns", lambda: 2000 * 10**9)
         assert ScoreCache(cache.folder).read(self.keys(2)[1], 3) is not None  # the second oldest is used again
         times = os.stat(cache._path(self.keys(2)[1]))
         assert (times.st_atime, times.st_mtime) == (2000, 1001)
@@ -277,7 +279,7 @@ class TestCache:
         assert self.stored(cache) == {"ff", "20", "60"}
 
     def test_nothing_that_this_run_uses_is_removed(self, cache, monkeypatch):
-        monkeypatch.setattr(marginals, "MAX_FILES", 2)
+        monkeypatch.setattr(cache_module, "MAX_FILES", 2)
         for key in self.keys(5):
             cache.write(key, self.SCORES)
         assert len(self.stored(cache)) == 5
@@ -294,7 +296,7 @@ class TestCache:
         for name in (left, *others):
             with open(os.path.join(cache.folder, name), "w"):
                 pass
-        monkeypatch.setattr(marginals, "MAX_FILES", 0)
+        monkeypatch.setattr(cache_module, "MAX_FILES", 0)
         with written_atomically(cache._path("e" * 64)):  # by another run, just now
             ScoreCache(cache.folder).write("f" * 64, self.SCORES)
             found = set(os.listdir(cache.folder))
@@ -356,9 +358,8 @@ class TestCacheKey:
             (tmp_path / name).write_text(f"content of {name}")
         return [str(tmp_path / name) for name in names]
 
-    def key(self, files, symbols=GERMAN, size=3, language="de"):
-        side = Side(language, [None] * size, np.zeros(size), list(files[1:]), np.arange(size))
-        return ScoreCache("").key(side, files[0], symbols)
+    def key(self, files, symbols=GERMAN, size=3):
+        return ScoreCache("").key(NeuralMarginal(files[0], "--source-lm", "de", symbols, CPU), size, files[1:])
 
     @pytest.mark.parametrize("changed", range(3))
     def test_changes_with_each_file(self, files, changed):
@@ -400,41 +401,38 @@ class TestMarginals:
         sizes = np.array([len(sentence) for sentence in sentences])
         files = [str(self.folder / f"train.{language}.{ending}") for ending in ("bin", "idx")]
         wanted = np.arange(len(pairs)) if wanted is None else np.array(wanted)
-        return Side(language, sentences, sizes, files, wanted)
+        return Side(sentences, sizes, files, wanted)
 
     def marginals(self, paths=None, dictionaries=None):
-        return Marginals(
-            paths=paths or self.paths,
-            flags={"de": "--source-lm", "en": "--target-lm"},
-            dictionaries=dictionaries or {"de": self.symbols, "en": self.symbols},
-            cache=ScoreCache(str(self.folder / "cache")),
-            device=CPU,
-            progress=lambda batches, label: batches,
-        )
+        paths, dictionaries = paths or self.paths, dictionaries or {"de": self.symbols, "en": self.symbols}
+        given = {"--source-lm": paths["de"], "--target-lm": paths["en"]}
+        return marginals_of(given, ("de", "en"), dictionaries, CPU)
 
-    def scores(self, **changes):
-        return self.marginals(**changes).scores(self.side("de"), self.side("en"))
+    def scores(self, sides=None, **changes):
+        sides = sides or {"de": self.side("de"), "en": self.side("en")}
+        cache = ScoreCache(str(self.folder / "cache"))
+        return SplitScorer(self.marginals(**changes), cache, CPU, lambda batches, label: batches).scores(sides)
 
     def test_each_side_is_scored_by_the_model_of_its_language(self, corpus):
         found = corpus.scores()
-        for name, language in (("source", "de"), ("target", "en")):
-            model = LanguageModel(corpus.paths[language], "--lm", language, corpus.symbols, CPU)
-            np.testing.assert_allclose(found[name], model.score(corpus.side(language).sentences), atol=1e-4)
-        reverse = corpus.marginals().scores(corpus.side("en"), corpus.side("de"))  # -s en -t de
-        np.testing.assert_array_equal(reverse["source"], found["target"])
-        np.testing.assert_array_equal(reverse["target"], found["source"])
+        for language in ("de", "en"):
+            model = NeuralMarginal(corpus.paths[language], "--lm", language, corpus.symbols, CPU)
+            np.testing.assert_allclose(found[language], model.score(corpus.side(language).sentences), atol=1e-4)
+        reverse = corpus.scores({"en": corpus.side("en"), "de": corpus.side("de")})  # -s en -t de
+        for language in ("de", "en"):
+            np.testing.assert_array_equal(reverse[language], found[language])
 
     def test_small_batches_give_the_same_scores_in_the_same_order(self, corpus, monkeypatch):
         whole = corpus.scores()
         shutil.rmtree(corpus.folder / "cache")
-        monkeypatch.setattr(marginals, "MAX_TOKENS", 11)
+        monkeypatch.setattr(split, "MAX_TOKENS", 11)
         parts = corpus.scores()
         for name in whole:
             np.testing.assert_allclose(parts[name], whole[name], atol=1e-4)
 
     def test_a_second_start_loads_no_language_model(self, corpus, monkeypatch):
         first = corpus.scores()
-        monkeypatch.setattr(marginals, "LanguageModel", None)
+        monkeypatch.setattr(neural.NeuralMarginal, "_load", None)
         second = corpus.scores()
         for name in first:
             np.testing.assert_array_equal(first[name], second[name])
@@ -444,18 +442,18 @@ class TestMarginals:
         expects = tiny.WORDS["de"][:9]
         tiny.language_model(corpus.folder / "de", corpus.symbols, "lstm_lm", seed=7, expects=expects, flags=["--dropout", "0"])
         second = corpus.scores()
-        assert np.abs(first["source"] - second["source"]).min() > 1e-3
-        np.testing.assert_array_equal(first["target"], second["target"])
+        assert np.abs(first["de"] - second["de"]).min() > 1e-3
+        np.testing.assert_array_equal(first["en"], second["en"])
 
     def test_changed_data_are_scored_again(self, corpus):
         corpus.scores()
         pairs = tiny.random_pairs(len(tiny.PAIRS), seed=8)
         for language, sentences in zip(("de", "en"), zip(*pairs)):
             tiny.write_sentences(corpus.folder / f"train.{language}", sentences, corpus.symbols)
-        found = corpus.marginals().scores(corpus.side("de", pairs=pairs), corpus.side("en", pairs=pairs))
+        sides = {language: corpus.side(language, pairs=pairs) for language in ("de", "en")}
+        found = corpus.scores(sides)
         shutil.rmtree(corpus.folder / "cache")
-        fresh = corpus.marginals().scores(corpus.side("de", pairs=pairs), corpus.side("en", pairs=pairs))
-        np.testing.assert_array_equal(found["source"], fresh["source"])
+        np.testing.assert_array_equal(found["de"], corpus.scores(sides)["de"])
 
     def test_a_damaged_cache_is_made_anew(self, corpus):
         first = corpus.scores()
@@ -470,16 +468,14 @@ class TestMarginals:
 
     def test_a_sentence_that_is_too_long_for_its_model_has_no_score(self, corpus):
         for _ in range(2):  # fresh, then from the cache
-            found = corpus.marginals().scores(
-                corpus.side("de", [0, 1, 2, 3, 5], self.LONG), corpus.side("en", [0, 1, 2, 3, 5], self.LONG)
-            )
-            assert np.isnan(found["source"]).tolist() == [False] * 4 + [True, False]
-            assert not np.isnan(found["target"]).any()
+            found = corpus.scores({lang: corpus.side(lang, [0, 1, 2, 3, 5], self.LONG) for lang in ("de", "en")})
+            assert np.isnan(found["de"]).tolist() == [False] * 4 + [True, False]
+            assert not np.isnan(found["en"]).any()
 
     def test_it_is_refused_where_it_is_wanted(self, corpus):
         for _ in range(2):
             with pytest.raises(BadInput, match="--source-lm .*lm.pt: 1 de sentences .* of 21 tokens; .*--tokens-per-sample 21"):
-                corpus.marginals().scores(corpus.side("de", pairs=self.LONG), corpus.side("en", pairs=self.LONG))
+                corpus.scores({language: corpus.side(language, pairs=self.LONG) for language in ("de", "en")})
 
     @pytest.mark.parametrize("forget_dictionaries", [False, True])
     def test_swapped_models_are_refused(self, corpus, forget_dictionaries):
@@ -513,9 +509,9 @@ class TestMarginals:
         for path in (own, copy, corpus.folder / "later.pt"):
             message = f"--source-lm .*de/lm.pt and --target-lm {path}: are the same"
             with pytest.raises(BadInput, match=message):
-                made = corpus.marginals(paths={"de": corpus.paths["de"], "en": str(path)})
+                corpus.marginals(paths={"de": corpus.paths["de"], "en": str(path)})
                 assert path.name == "later.pt"  # the others are told before anything is loaded
-                made.scores(corpus.side("de"), corpus.side("en"))
+                corpus.scores(paths={"de": corpus.paths["de"], "en": str(path)})
 
     def test_two_models_of_one_language_are_refused(self, corpus):
         flags = ["--dropout", "0"]

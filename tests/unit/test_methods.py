@@ -19,10 +19,12 @@ from fairseq import tasks, utils
 from fairseq.logging import metrics
 from omegaconf import OmegaConf
 
-from fairseq_dsl.criterions import PAIR_CRITERIONS, sampling_criterion
+from fairseq_dsl import criterions
 from fairseq_dsl.errors import BadInput
 from fairseq_dsl.sampling import Samples
-from fairseq_dsl.tasks.dual_translation import mono_weight_schedule
+from fairseq_dsl.tasks import stages
+from fairseq_dsl.terms import sampled
+from fairseq_dsl.terms.round_trip import weight_schedule
 
 LIMIT = 2  # words of a sample
 SYMBOLS = {language: tiny.dictionary(words) for language, words in tiny.TOY_WORDS.items()}
@@ -54,20 +56,25 @@ def toys(tmp_path_factory):
         arch = {"de": "lstm_lm", "en": "transformer_lm"}[lang]
         settings[f"{side}_lm"] = tiny.language_model(folder / f"lm.{lang}", SYMBOLS[lang], arch, sentences=[sentences])[0]
         settings[f"{side}_mono"] = tiny.write_monolingual(folder / f"mono.{lang}", [sentences], SYMBOLS[lang])
-    made = {}
+    made, marginals, load = {}, {}, stages.marginals_of
+
+    def load_once(given, *others):  # and not for every criterion
+        paths = tuple(given.values())
+        if paths not in marginals:
+            marginals[paths] = load(given, *others)
+        return marginals[paths]
 
     def get(arch="transformer"):
         if arch not in made:
             made[arch] = tiny.toy_pair(folder / "data", arch, **settings)
             made[arch].model.double()
-            marginals = made[arch].task.marginals
-            made[arch].task._build_marginals = lambda: marginals  # loads them once, not for every criterion
-            for language in ("de", "en"):
-                marginals.model(language).model.double()
-        made[arch].task.mono_weight = mono_weight_schedule("1")
+            for marginal in made[arch].task.stage.marginals.values():
+                marginal.model.double()
         return made[arch]
 
-    return get
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(stages, "marginals_of", load_once)
+        yield get
 
 
 def learns_by(made, name, **settings):
@@ -79,7 +86,7 @@ def learns_by(made, name, **settings):
     criterion = tiny.learns_by(made, name, **{**usual, **settings})
     made.data.monolingual = {}  # the tests make their own batches
     made.model.train()
-    criterion.train().begin_batch(0, dummy=False)
+    criterion.train().terms[-1].begin_batch(0, dummy=False)
     return criterion
 
 
@@ -133,7 +140,12 @@ class Drawn:
 
 def is_given(criterion, sentences, log_q=None, limit=LIMIT):
     """Have a criterion take these samples in place of ones of its own."""
-    criterion.sampler = Drawn((sentences, log_q), limit=limit)
+    criterion.terms[-1].sampler = Drawn((sentences, log_q), limit=limit)
+
+
+def weighted(criterion, text):
+    """Have the monolingual part of a method count so much."""
+    criterion.terms[-1].weight = weight_schedule(text)
 
 
 def proposal(made, there, sentence, temperature=1.0, limit=LIMIT):
@@ -149,7 +161,7 @@ def log_p(made, direction, source, target):
 
 def log_p_lm(made, language, sentence):
     """log P̂(sentence)."""
-    return tiny.log_prob(tiny.language_model_logits(made.task.marginals.model(language).model, EOS), sentence).item()
+    return tiny.log_prob(tiny.language_model_logits(made.task.stage.marginals[language].model, EOS), sentence).item()
 
 
 def assert_same_gradients(made, found, wanted, factor=1.0):
@@ -288,7 +300,7 @@ class TestMarginalRegularization:
         if kind == "model":
             return proposal(made, there, y, temperature)
         language = DIRECTIONS[there][1]
-        logits = tiny.language_model_logits(made.task.marginals.model(language).model, EOS)
+        logits = tiny.language_model_logits(made.task.stage.marginals[language].model, EOS)
         return tiny.all_sentences(logits, SYMBOLS[language], LIMIT, temperature)
 
     @pytest.mark.parametrize("back", DIRECTIONS)
@@ -344,7 +356,7 @@ class TestMarginalRegularization:
         is_given(criterion, drawn, log_q)
         loss, _, logged = criterion(made.model, sample_of(made, **{language: ys}))
         found = tiny.gradients(made.model, loss)
-        wanted, sums = 0.0, dict.fromkeys(criterion.averages, 0.0)
+        wanted, sums = 0.0, dict.fromkeys(criterion.terms[-1].averages, 0.0)
         for y, samples, qs in zip(ys, drawn, log_q):
             weights = [
                 log_p(made, back, x, y).exp() * math.exp(log_p_lm(made, DIRECTIONS[back][0], x) - q)
@@ -368,7 +380,7 @@ class TestMarginalRegularization:
 
     def test_truncated_samples_are_refused(self, toys):
         for settings in (dict(sample_beam=True), dict(sample_topk=2), dict(sample_topp=0.5)):
-            with pytest.raises(BadInput, match="importance sampling takes samples of every sentence's true probability"):
+            with pytest.raises(BadInput, match="importance sampling requires samples of every sentence's true probability"):
                 learns_by(toys(), "marginal_regularized_cross_entropy", **settings)
 
 
@@ -505,16 +517,16 @@ class TestMinimumRisk:
         return found
 
     def given_samples(self, made, criterion, sample, directions=("de-en", "en-de")):
-        batches = {"de-en": sample, "en-de": sample.get("dual")}
+        batches = {"de-en": sample, "en-de": sample.get("reverse")}
         symbols = {"de-en": made.task.tgt_dict, "en-de": made.task.src_dict}
         draws = [self.samples(batches[d]["id"].tolist(), d, symbols[d]) for d in directions]
-        criterion.sampler = Drawn(*((sentences, None) for sentences in draws))
+        criterion.terms[-1].sampler = Drawn(*((sentences, None) for sentences in draws))
         return dict(zip(directions, draws))
 
     def closed_form(self, made, drawn, sample, sharpness, metric, with_reference):
         """The expected risk of both directions' candidates, differentiable; sum, and by direction."""
         found = {}
-        for direction, batch in (("de-en", sample), ("en-de", sample["dual"])):
+        for direction, batch in (("de-en", sample), ("en-de", sample["reverse"])):
             side = ("de-en", "en-de").index(direction)
             dictionaries = [made.task.src_dict, made.task.tgt_dict]
             source_symbols, symbols = dictionaries[side], dictionaries[1 - side]
@@ -567,15 +579,15 @@ class TestMinimumRisk:
     def test_a_candidate_that_is_the_reference_counts_once(self, made):
         criterion = tiny.learns_by(made, "minimum_risk", num_samples=2, risk_with_reference=True)
         sample = tiny.batch(made.data, [4])
-        reference = {"de-en": sample["target"][0].tolist(), "en-de": sample["dual"]["target"][0].tolist()}
-        criterion.sampler = Drawn(*(([[tuple(found), (5, 4, EOS)]], None) for found in reference.values()))
+        reference = {"de-en": sample["target"][0].tolist(), "en-de": sample["reverse"]["target"][0].tolist()}
+        criterion.terms[-1].sampler = Drawn(*(([[tuple(found), (5, 4, EOS)]], None) for found in reference.values()))
         logged = criterion(made.model, sample)[2]
         assert [logged[f"candidates_{direction}"] for direction in reference] == [2, 2]
 
     def test_an_unknown_word_matches_no_other(self, made):
         criterion = tiny.learns_by(made, "minimum_risk", num_samples=2, risk="bleu")
         unknown = torch.tensor([made.task.tgt_dict.unk(), 5, 6, 7, EOS])
-        risks = criterion._risks("de-en", [unknown, torch.tensor([4, 5, 6, 7, EOS])], unknown)
+        risks = criterion.terms[-1]._risks(tiny.DE_EN, [unknown, torch.tensor([4, 5, 6, 7, EOS])], unknown)
         assert risks[0] == pytest.approx(risks[1]) and risks[0] > 0.1
 
     @pytest.mark.parametrize("multiple", [1, 8])
@@ -599,7 +611,6 @@ class TestMinimumRisk:
         task.dataset("train").pad_to_multiple = multiple  # references may be wider than all candidates
         batch = tiny.batch(task.dataset("train"), self.ROWS)
         assert torch.equal(batch["id"], sample["id"])
-        alone.sampler = SimpleNamespace(draw=None)
         self.given_samples(SimpleNamespace(task=task), alone, batch, ["de-en"])
         loss, sample_size, logged = alone(made.model.models["de-en"], batch)
         found = {f"models.de-en.{name}": g for name, g in tiny.gradients(made.model.models["de-en"], loss).items()}
@@ -634,13 +645,13 @@ def given_samples(criterion, made, sample):
 
     Their rewards are then their baselines, and the loss is a function whose gradient is the method's.
     """
-    if not criterion.monolingual:
+    if not criterion.terms[-1].reads_monolingual:
         drawn = [[(4, 5, EOS), (4, EOS), (5, EOS)], [(4, EOS), (4, EOS), (5, 5, EOS)], [(4, EOS), (4, 4, EOS), (0, EOS)]]
-        criterion.sampler = Drawn((drawn, None))
+        criterion.terms[-1].sampler = Drawn((drawn, None))
     elif criterion.cfg._name == "dual_learning":
-        criterion.sampler = Drawn(([[(4, 5, EOS)] * 2, [(5, EOS)] * 2], None))
+        criterion.terms[-1].sampler = Drawn(([[(4, 5, EOS)] * 2, [(5, EOS)] * 2], None))
     else:
-        criterion.sampler = Drawn(([[(4, 5, EOS), (5, EOS)], [(4, EOS), (0, 4, EOS)]], [[-2.0, -1.0], [-0.5, -3.0]]))
+        criterion.terms[-1].sampler = Drawn(([[(4, 5, EOS), (5, EOS)], [(4, EOS), (0, 4, EOS)]], [[-2.0, -1.0], [-0.5, -3.0]]))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -648,7 +659,7 @@ def test_gradient_of_the_whole_loss_is_that_of_finite_differences(toys, method):
     """Along random directions in the space of both models' parameters, the parallel part included."""
     made = toys()
     criterion = learns_by(made, method, parallel_weight=0.8, **SETTINGS[method])
-    made.task.mono_weight = mono_weight_schedule("0.6")
+    weighted(criterion, "0.6")
     sample = sample_of(made, de=SENTENCES["de"][:2], en=SENTENCES["en"][:2])
     given_samples(criterion, made, sample)
     gradients = tiny.gradients(made.model, criterion(made.model, sample)[0])
@@ -682,7 +693,7 @@ def test_the_loss_is_the_weighted_sum_of_its_parts(toys, method):
     def loss(parallel_weight, mono_weight, risk_weight=1.0, **monolingual):
         settings = {**SETTINGS[method], **({"risk_weight": risk_weight} if method == "minimum_risk" else {})}
         criterion = learns_by(made, method, parallel_weight=parallel_weight, **settings)
-        made.task.mono_weight = mono_weight_schedule(mono_weight)
+        weighted(criterion, mono_weight)
         sample = sample_of(made, **monolingual)
         given_samples(criterion, made, sample)
         with torch.no_grad():
@@ -730,8 +741,8 @@ def test_what_is_constant_gets_no_gradient_and_is_saved_nowhere(toys, method, tm
     criterion = learns_by(made, method, **settings)
     loss = criterion(made.model, sample_of(made, de=SENTENCES["de"], en=SENTENCES["en"]))[0]
     assert tiny.gradients(made.model, loss)
-    constants = [made.task.marginals.model(language).model for language in ("de", "en")]
-    constants += [] if getattr(criterion, "_frozen", None) is None else criterion._frozen.values()
+    constants = [made.task.stage.marginals[language].model for language in ("de", "en")]
+    constants += getattr(criterion.terms[-1], "_frozen", {}).values()
     assert len(constants) == (4 if "proposal_checkpoint" in settings else 2)
     for model in constants:
         assert not model.training
@@ -779,7 +790,7 @@ def test_workers_draw_samples_of_their_own_and_go_on_with_the_same_dropout(toys,
     made = toys()
     drawn, after = {}, {}
     for rank in range(4):
-        monkeypatch.setattr(sampling_criterion, "data_parallel_workers", lambda rank=rank: (4, rank))
+        monkeypatch.setattr(sampled, "data_parallel_workers", lambda rank=rank: (4, rank))
         criterion = learns_by(made, method, **{**SETTINGS[method], "num_samples": 8}, save_samples=str(tmp_path / method))
         sample = sample_of(made, de=SENTENCES["de"], en=SENTENCES["en"])
         torch.manual_seed(3)
@@ -818,13 +829,13 @@ class TestLogging:
             keys.add(tuple((key, torch.is_tensor(value)) for key, value in logged.items()))
             trips.append([logged.get(f"round_trips_{direction}") for direction in DIRECTIONS])
             assert all(math.isfinite(value) for value in logged.values())
-        made.task.mono_weight = mono_weight_schedule("0:0,10:1")
+        weighted(criterion, "0:0,10:1")
         logged = criterion(made.model, cases[-1])[2]
         keys.add(tuple((key, torch.is_tensor(value)) for key, value in logged.items()))
         assert len(keys) == 1
-        for key, by in criterion.averages.items():
+        for key, by in criterion.terms[-1].averages.items():
             assert all(f"{name}_{direction}" in logged for name in (key, by) for direction in DIRECTIONS)
-        if criterion.monolingual:
+        if criterion.terms[-1].reads_monolingual:
             assert trips == [[0, 0], [0, 0], [2, 0], [0, 1], [2, 1]]
             assert logged["round_trips_de-en"] == logged["round_trips_en-de"] == 0
 
@@ -832,7 +843,7 @@ class TestLogging:
     def test_validation_has_no_samples(self, toys, method):
         made = toys()
         criterion = learns_by(made, method, **SETTINGS[method])
-        criterion.sampler = None  # which would fail
+        criterion.terms[-1].sampler = None  # which would fail
         sample = sample_of(made, de=SENTENCES["de"])
         plain = tiny.learns_by(made, "dsl_cross_entropy", dsl_lambda=0.0).eval()
         found = criterion.eval()(made.model, sample)[2]
@@ -854,7 +865,7 @@ class TestLogging:
     def test_averages_are_by_sentence_or_sample(self, toys):
         made = toys()
         criterion = learns_by(made, "dual_learning", num_samples=2, reward_alpha=0.3)
-        made.task.mono_weight = mono_weight_schedule("0.25")
+        weighted(criterion, "0.25")
         is_given(criterion, [[(4, 5, EOS), (4, EOS)], [(6, EOS), (5, EOS)]])
         de = SENTENCES["de"][:2]
         first = criterion(made.model, sample_of(made, de=de))[2]
@@ -878,9 +889,9 @@ class TestLogging:
             assert f"{key}_en-de" not in found  # there was none: which is not 0
 
     def test_of_each_method(self):
-        assert set(METHODS) < set(PAIR_CRITERIONS)
+        assert set(METHODS) < set(criterions.METHODS)
         for method in METHODS:
-            assert PAIR_CRITERIONS[method].monolingual == (method in ROUND_TRIPS)
+            assert criterions.METHODS[method].reads_monolingual == (method in ROUND_TRIPS)
 
 
 class TestWeightOfTheMonolingualPart:
@@ -892,7 +903,7 @@ class TestWeightOfTheMonolingualPart:
         ("0:1,100:1,200:0", {0: 1, 100: 1, 150: 0.5, 200: 0, 201: 0}),
     ])  # fmt: skip
     def test_is_piecewise_linear_in_the_updates(self, text, weights):
-        schedule = mono_weight_schedule(text)
+        schedule = weight_schedule(text)
         assert {update: schedule(update) for update in weights} == pytest.approx(weights)
 
     @pytest.mark.parametrize("text", [
@@ -900,20 +911,20 @@ class TestWeightOfTheMonolingualPart:
         "0.5:1,3:1", "0:0,0:1",
     ])  # fmt: skip
     def test_bad_ones_are_refused(self, text):
-        with pytest.raises(BadInput, match="--mono-weight .*a number of 0 or more is wanted, or one for each of some updates"):
-            schedule = mono_weight_schedule(text)
+        with pytest.raises(BadInput, match="--mono-weight .*expected a number of 0 or more, or one for each of some updates"):
+            schedule = weight_schedule(text)
             schedule(0)  # here at the latest, and not with another exception
 
     @pytest.mark.parametrize("method", ROUND_TRIPS)
     def test_is_taken_at_the_update_and_logged(self, toys, method):
         made = toys()
         criterion = learns_by(made, method, **SETTINGS[method])
-        made.task.mono_weight = mono_weight_schedule("0:0,10:1")
+        weighted(criterion, "0:0,10:1")
         sample = sample_of(made, de=SENTENCES["de"][:2], en=SENTENCES["en"][:2])
         given_samples(criterion, made, sample)
         losses = {}
         for update in (0, 4, 10, 15):
-            criterion.set_num_updates(update)
+            criterion.update = update
             loss, _, logged = criterion(made.model, sample)
             losses[update] = loss.item()
             if update:
@@ -926,7 +937,7 @@ class TestWeightOfTheMonolingualPart:
     ("dual_learning", dict(reward_alpha=-0.1), "--reward-alpha -0.1"),
     ("dual_learning", dict(reward_alpha=1.1), "--reward-alpha 1.1"),
     ("dual_learning", dict(reward_alpha=math.nan), "--reward-alpha nan"),
-    ("dual_learning", dict(num_samples=1), "--num-samples 1: --reward-baseline leave-one-out takes 2 or more"),
+    ("dual_learning", dict(num_samples=1), "--num-samples 1: --reward-baseline leave-one-out requires 2 or more"),
     ("marginal_regularized_cross_entropy", dict(marginal_lambda=-1.0), "--marginal-lambda -1.0"),
     ("marginal_regularized_cross_entropy", dict(marginal_lambda=math.nan), "--marginal-lambda nan"),
     ("marginal_regularized_cross_entropy", dict(marginal_lambda=math.inf), "--marginal-lambda inf"),
@@ -950,13 +961,13 @@ class TestWhatAMethodNeeds:
 
     @pytest.mark.parametrize("method", ROUND_TRIPS)
     def test_monolingual_data(self, bare, method):
-        with pytest.raises(BadInput, match=f"--criterion {method}: learns from monolingual data; give --source-mono"):
+        with pytest.raises(BadInput, match=f"--criterion {method}: learns from monolingual text; give --source-mono"):
             tiny.learns_by(bare, method)
 
     @pytest.mark.parametrize("method", ["dual_learning", "marginal_regularized_cross_entropy"])
     def test_language_models(self, bare, method):
         bare.task.cfg.source_mono = "somewhere"
-        with pytest.raises(BadInput, match=f"--criterion {method}: .* takes a language model; give --source-lm and --target-lm"):
+        with pytest.raises(BadInput, match=f"--criterion {method}: .* requires language models; give --source-lm and --target-lm"):
             tiny.learns_by(bare, method)
 
     @pytest.mark.parametrize("method, settings", [

@@ -12,9 +12,9 @@ from fairseq import checkpoint_utils, tasks
 from fairseq.dataclass import ChoiceEnum
 from omegaconf import OmegaConf, open_dict
 
-from fairseq_dsl.checkpoints import Checkpoint, build_config, languages_of, plain, save_plain
+from fairseq_dsl.checkpoints import Checkpoint, build_config, plain, save_plain
 from fairseq_dsl.errors import BadInput
-from fairseq_dsl.models.dual_translation import Architecture, architectures
+from fairseq_dsl.models.architecture import Architecture, architectures
 
 
 class TestPair:
@@ -23,7 +23,7 @@ class TestPair:
         assert [type(model).__name__ for model in made.model.models.values()] == ["TransformerModel", "LSTMModel"]
         made.model.eval()
         batch = tiny.batch(made.data)
-        inputs = {"de-en": batch["net_input"], "en-de": batch["dual"]["net_input"]}
+        inputs = {"de-en": batch["net_input"], "en-de": batch["reverse"]["net_input"]}
         outputs = made.model({key: [net_input, net_input] for key, net_input in inputs.items()})
         for key, net_input in inputs.items():
             alone = made.model.models[key](**net_input)[0]
@@ -37,7 +37,7 @@ class TestPair:
         made = tiny.pair(data)
         made.model.models["de-en"].max_positions = lambda: (10, 70)
         made.model.models["en-de"].max_positions = lambda: (50, 30)
-        made.model.direction = direction
+        made.model.active = direction
         assert made.model.max_positions() == ((10, 50) if direction == "de-en" else (50, 10))
 
     def test_keeps_the_translated_direction_alone_at_inference(self, data):
@@ -64,7 +64,7 @@ class TestPair:
         model.load_state_dict(saved.state_dict())
         assert [name for name, _ in model.named_parameters()] == [name for name, _ in saved.named_parameters()]
         assert_same_parameters(model, saved)
-        assert model.direction == "en-de"
+        assert model.active == "en-de"
 
     def test_has_no_parameter_in_common(self, data):
         model = tiny.pair(data).model
@@ -95,8 +95,8 @@ class TestArchitectureFromFlags:
         cfg = tiny.pair_config(data).task
         cfg.max_source_positions, cfg.max_target_positions = 3000, 60
         task = tasks.setup_task(cfg)
-        for direction, wanted in (("de-en", (3000, 60)), ("en-de", (60, 3000))):
-            part = task.directions[direction]
+        for direction, wanted in ((tiny.DE_EN, (3000, 60)), (tiny.EN_DE, (60, 3000))):
+            part = task.tasks[direction]
             found = Architecture.from_flags(arch, tiny.FLAGS[arch], "primal", part.cfg)
             assert part.build_model(build_config(found.cfg)).max_positions() == wanted
 
@@ -107,17 +107,17 @@ class TestArchitectureFromFlags:
     @pytest.mark.parametrize(
         "arch, text, message",
         [
-            ("transformer", "--no-such-flag 3", "--dual-args: --no-such-flag is no flag of the architecture transformer"),
-            ("lstm", "--encoder-attention-heads 2", "--encoder-attention-heads is no flag of the architecture lstm"),
-            ("transformer", "--lr 0.1", "--lr is no flag of the architecture transformer"),
-            ("transformer", "--dropout 0.1 --max-tokens 10", "--max-tokens is no flag of"),
-            ("transformer", "--encoder-layer 2", "--encoder-layer is no flag of"),  # no abbreviations
-            ("transformer", "surplus", "surplus is no flag of"),
+            ("transformer", "--no-such-flag 3", "--dual-args: --no-such-flag is not a flag of the architecture transformer"),
+            ("lstm", "--encoder-attention-heads 2", "--encoder-attention-heads is not a flag of the architecture lstm"),
+            ("transformer", "--lr 0.1", "--lr is not a flag of the architecture transformer"),
+            ("transformer", "--dropout 0.1 --max-tokens 10", "--max-tokens is not a flag of"),
+            ("transformer", "--encoder-layer 2", "--encoder-layer is not a flag of"),  # no abbreviations
+            ("transformer", "surplus", "surplus is not a flag of"),
             ("transformer", "--encoder-layers two", "--dual-args, for --dual-arch transformer: .*--encoder-layers"),
             ("transformer", "--dropout '0.1", "--dual-args .*quotation"),
-            ("no_such_arch", "", "--dual-arch no_such_arch: fairseq has no architecture"),
+            ("no_such_arch", "", "--dual-arch no_such_arch: not the name of an architecture"),
             ("dual_translation", "", "--dual-arch dual_translation: "),
-            ("transformer_lm", "", "--dual-arch transformer_lm: is no encoder-decoder"),
+            ("transformer_lm", "", "--dual-arch transformer_lm: .* no encoder-decoder"),
         ],
     )
     def test_refuses_by_name(self, data, arch, text, message):
@@ -131,7 +131,7 @@ class TestArchitectures:
         task = tasks.setup_task(cfg.task)
         for name, value in settings.items():
             cfg.model[name] = value
-        return architectures(cfg.model, {key: direction.cfg for key, direction in task.directions.items()})
+        return architectures(cfg.model, {direction: task.tasks[direction].cfg for direction in task.directions})
 
     @pytest.fixture(scope="class")
     def starts(self, data, tmp_path_factory):
@@ -183,14 +183,14 @@ class TestArchitectures:
 
     def test_a_language_model_is_no_warm_start(self, data, tmp_path):
         path, _ = tiny.language_model(tmp_path, tiny.dictionary(tiny.WORDS["de"]))
-        with pytest.raises(BadInput, match=f"--primal-checkpoint {path}: .*translation model is wanted"):
+        with pytest.raises(BadInput, match=f"--primal-checkpoint {path}: .*expected a translation model"):
             self.ask(data, primal_checkpoint=path)
 
 
 class TestDualCheckpoint:
     @pytest.fixture(scope="class", params=["two architectures", "one ordinary architecture"])
     def saved(self, request, data, tmp_path_factory):
-        command = ["--task", "dual_translation", "--criterion", "dsl_cross_entropy"]
+        command = ["--task", "dual_translation", "--criterion", "dsl_cross_entropy", "--dsl-lambda", 0]
         if request.param == "two architectures":
             command += ["--arch", "dual_translation"]
             for role, arch in (("primal", "transformer"), ("dual", "lstm")):
@@ -201,7 +201,7 @@ class TestDualCheckpoint:
         task = tasks.setup_task(cfg.task)
         model = task.build_model(cfg.model)
         tiny.spread(model)
-        task.criterion = object()
+        task.build_criterion(cfg.criterion)
         task.load_dataset("train")
         path = tiny.save_checkpoint(tmp_path_factory.mktemp("dual") / "dual.pt", cfg, model)
         return SimpleNamespace(model=model, data=task.dataset("train")), path
@@ -211,8 +211,8 @@ class TestDualCheckpoint:
         made, path = saved
         overrides = {"data": data, "source_lang": source, "target_lang": target}
         (model,), _, task = checkpoint_utils.load_model_ensemble_and_task([path], arg_overrides=overrides)
-        assert task.direction == model.direction == f"{source}-{target}"
-        assert (task.primal, task.dual) == ("de-en", "en-de")
+        assert str(task.directions.active) == model.active == f"{source}-{target}"
+        assert list(task.directions) == [tiny.DE_EN, tiny.EN_DE]
         assert_same_parameters(model, made.model)
 
     @pytest.mark.parametrize("direction", ["de-en", "en-de"])
@@ -234,12 +234,12 @@ class TestDualCheckpoint:
         assert f"{task.cfg.source_lang}-{task.cfg.target_lang}" == direction
         assert type(model) is type(made.model.models[direction])
         batch = tiny.batch(made.data)
-        net_input = (batch if direction == "de-en" else batch["dual"])["net_input"]
+        net_input = (batch if direction == "de-en" else batch["reverse"])["net_input"]
         made.model.eval(), model.eval()
         assert torch.equal(model(**net_input)[0], made.model.models[direction](**net_input)[0])
 
     def test_an_absent_direction_is_refused(self, saved):
-        with pytest.raises(BadInput, match="--path .*dual.pt: has the directions de-en, en-de; de-fr is wanted"):
+        with pytest.raises(BadInput, match="--path .*dual.pt: expected a model of de-fr, found those of de-en and en-de"):
             Checkpoint(saved[1], "--path").direction("de-fr")
 
 
@@ -305,22 +305,3 @@ class TestPlain:
         assert type(config).__name__ == kind
         assert config.dropout == 0.25
         assert kind != "Namespace" or config.arch == arch
-
-
-@pytest.mark.parametrize(
-    "direction, reverse, wanted",
-    [
-        ("de-en", "en-de", ("de", "en")),
-        ("zh-cn-en", "en-zh-cn", ("zh-cn", "en")),
-        ("en-zh-cn", "zh-cn-en", ("en", "zh-cn")),
-        ("zh-cn-zh-tw", "zh-tw-zh-cn", ("zh-cn", "zh-tw")),
-        ("a-b-a", "a-a-b", ("a-b", "a")),
-    ],
-)
-def test_the_reverse_tells_where_a_direction_divides(direction, reverse, wanted):
-    assert languages_of(direction, [direction, reverse]) == wanted
-
-
-def test_a_direction_without_its_reverse_is_an_error():
-    with pytest.raises(ValueError, match="de-en has no reverse"):
-        languages_of("de-en", ["de-en", "en-fr"])

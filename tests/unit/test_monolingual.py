@@ -195,7 +195,7 @@ class TestInTraining:
 
     def iterator(self, made, split="train", epoch=1, **settings):
         made.task.load_dataset(split, epoch=epoch)
-        limits = made.task._limits()
+        limits = made.task.stage.limits
         settings = dict(max_tokens=40, max_positions=limits, seed=1, epoch=epoch, **settings)
         return made.task.get_batch_iterator(made.task.dataset(split), **settings)
 

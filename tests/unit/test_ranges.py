@@ -9,15 +9,15 @@ from fairseq.criterions import CRITERION_DATACLASS_REGISTRY
 from fairseq.tasks.translation import TranslationConfig
 from omegaconf import OmegaConf
 
-from fairseq_dsl.criterions import PAIR_CRITERIONS
+from fairseq_dsl.criterions import METHODS
 from fairseq_dsl.errors import BadInput
 from fairseq_dsl.models.dual_translation import DualTranslationModelConfig
 from fairseq_dsl.ranges import POSITIVE, WEIGHT, at_least, check_numbers
-from fairseq_dsl.tasks.dual_translation import DualTranslationTaskConfig
+from fairseq_dsl.tasks.config import DualTranslationTaskConfig
 
 NUMBERS = (int, float, Optional[int], Optional[float])
 CONFIGS = [DualTranslationTaskConfig, DualTranslationModelConfig]
-CONFIGS += [CRITERION_DATACLASS_REGISTRY[name] for name in PAIR_CRITERIONS]
+CONFIGS += [CRITERION_DATACLASS_REGISTRY[name] for name in METHODS]
 FLAGS = [
     (config, field)
     for config in CONFIGS

@@ -1,6 +1,7 @@
 """Tiny corpora, models and language models, made as fairseq's commands make them."""
 
 import copy
+import dataclasses
 import functools
 import os
 import random
@@ -15,8 +16,11 @@ from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from omegaconf import OmegaConf, open_dict
 
 from fairseq_dsl.checkpoints import plain
-from fairseq_dsl.criterions.dsl_cross_entropy import DSLCrossEntropyCriterion, DSLCrossEntropyCriterionConfig
+from fairseq_dsl.criterions.registry import DSLCrossEntropyCriterion
+from fairseq_dsl.directions import Direction
+from fairseq_dsl.terms import DSLConfig
 
+DE_EN, EN_DE = Direction("de", "en"), Direction("en", "de")
 WORDS = {"de": [f"w{i}" for i in range(11)], "en": [f"v{i}" for i in range(17)]}
 
 
@@ -138,10 +142,8 @@ def spread(model):
 
 def criterion(made, marginals=True, **settings):
     """The criterion with these settings in place of the defaults."""
-    made.task.marginals = object() if marginals else None
-    cfg = DSLCrossEntropyCriterionConfig(**{"dsl_lambda": 0.0, "sentence_avg": False, **settings})
-    made.task.criterion = DSLCrossEntropyCriterion(cfg, made.task)
-    return made.task.criterion
+    given = dataclasses.replace(made.task.resources, marginals={"de": None, "en": None} if marginals else {})
+    return DSLCrossEntropyCriterion(DSLConfig(**{"dsl_lambda": 0.0, "sentence_avg": False, **settings}), given)
 
 
 def learns_by(made, name, **settings):

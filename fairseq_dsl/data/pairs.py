@@ -1,34 +1,39 @@
 """Sentence pairs, batched for both directions at once."""
 
-import os
-from typing import Dict, Iterable, List, Optional
+from typing import Dict, Optional, Tuple
 
 import numpy as np
 import torch
 from fairseq.data import LanguagePairDataset, data_utils
+from torch.utils.data import Dataset
 
+from ..directions import Direction
 from ..errors import BadInput
 from .monolingual import MonolingualData
 
 RANDOM_BATCH_TOKENS = 4000
 
 
-class DualDataset(LanguagePairDataset):
-    """A `LanguagePairDataset` whose batches carry their mirror image as ``batch["dual"]``.
+class PairDataset(LanguagePairDataset):
+    """A `LanguagePairDataset` whose batches carry their mirror image as ``batch["reverse"]``.
 
     A batch is an ordinary translation batch of the direction source→target, so that ordinary code (generation,
-    validation) works on it unchanged. ``batch["dual"]`` is the ordinary batch of target→source for the same pairs,
+    validation) works on it unchanged. ``batch["reverse"]`` is the ordinary batch of target→source for the same pairs,
     collated from the raw sentences: padded tensors cannot be flipped, sources are padded left and targets right.
     Each is sorted by its own source length; ``id`` says which rows belong together.
 
-    With `log_marginals`, each of the two has ``log_marginal``: log P(target sentence) by the language model of the
-    target language, ``(sentences,)``, nats, float64 (``--fp16`` rounds float32 tensors of a batch to halves).
+    With `log_marginals`, scores by language, each of the two has ``log_marginal``: log P(target sentence) by the marginal
+    of the target language, ``(sentences,)``, nats, float64 (``--fp16`` rounds float32 tensors of a batch to halves).
 
     With `monolingual`, batches have ``batch["monolingual"]``: by language, a batch of sources, aligned with nothing, or
     None where no sentence stands beside the batch's pairs.
+
+    Args:
+        pairs: whose place it takes.
+        direction: from the language of their sources to that of their targets.
     """
 
-    def __init__(self, pairs: LanguagePairDataset):
+    def __init__(self, pairs: LanguagePairDataset, direction: Direction):
         super().__init__(
             pairs.src,
             pairs.src_sizes,
@@ -41,12 +46,21 @@ class DualDataset(LanguagePairDataset):
             shuffle=pairs.shuffle,
             pad_to_multiple=pairs.pad_to_multiple,
         )
+        self.direction = direction
         self.log_marginals: Optional[Dict[str, np.ndarray]] = None
         self.order_seed = 1
         self.monolingual: Dict[str, MonolingualData] = {}
         self.trained_on: Optional[np.ndarray] = None
         self._epoch = 1
         self._dealt_epoch: Optional[int] = None
+
+    @property
+    def sides(self) -> Dict[str, Tuple[Dataset, np.ndarray]]:
+        """The sentences of each language, and their lengths in tokens with the end-of-sentence symbol."""
+        sides = {self.direction.source: (self.src, self.src_sizes)}
+        if self.tgt is not None:
+            sides[self.direction.target] = (self.tgt, self.tgt_sizes)
+        return sides
 
     def collater(self, samples, pad_to_length=None):
         batch = super().collater(samples, pad_to_length)
@@ -55,10 +69,10 @@ class DualDataset(LanguagePairDataset):
         mirrored = [dict(item, source=item["target"], target=item["source"]) for item in samples]
         if pad_to_length is not None:
             pad_to_length = {"source": pad_to_length["target"], "target": pad_to_length["source"]}
-        batch["dual"] = super().collater(mirrored, pad_to_length)
+        batch["reverse"] = super().collater(mirrored, pad_to_length)
         if self.log_marginals is not None:
-            for direction, language in ((batch, "target"), (batch["dual"], "source")):
-                direction["log_marginal"] = torch.from_numpy(self.log_marginals[language][direction["id"].numpy()])
+            for part, language in ((batch, self.direction.target), (batch["reverse"], self.direction.source)):
+                part["log_marginal"] = torch.from_numpy(self.log_marginals[language][part["id"].numpy()])
         if self.monolingual:
             self._deal()
             batch["monolingual"] = {
@@ -116,16 +130,3 @@ class DualDataset(LanguagePairDataset):
         indices = indices[np.argsort(sizes, kind="stable")]
         for rows in self.batch_by_size(indices, max_tokens=max(RANDOM_BATCH_TOKENS, sizes.max())):
             yield self.collater([self[i] for i in rows])
-
-
-def files_of_side(folder: str, split: str, directions: Iterable[str], language: str, combine: bool) -> List[str]:
-    """The files that one side of a split is read from; with `combine` also of train1, train2, ..."""
-    sides = {f"{direction}.{language}" for direction in directions}
-    found = []
-    for name in sorted(os.listdir(folder)):
-        stem, ending = os.path.splitext(name)
-        part, _, side = (stem if ending in (".bin", ".idx") else name).partition(".")
-        number = part[len(split) :]
-        if side in sides and part.startswith(split) and (not number or (combine and number.isdigit())):
-            found.append(os.path.join(folder, name))
-    return found

@@ -6,7 +6,7 @@ import tiny
 import torch
 from fairseq.data import LanguagePairDataset
 
-from fairseq_dsl.data import DualDataset
+from fairseq_dsl.data import PairDataset
 
 DICTIONARIES = [tiny.dictionary(tiny.WORDS[language]) for language in ("de", "en")]
 PAD = DICTIONARIES[0].pad()
@@ -20,11 +20,11 @@ def language_pairs(pairs=tiny.PAIRS, mirrored=False, **settings):
 
 
 def dual(pairs=tiny.PAIRS, **settings):
-    return DualDataset(language_pairs(pairs, **settings))
+    return PairDataset(language_pairs(pairs, **settings), tiny.DE_EN)
 
 
 def flat(batch):
-    return {**{k: v for k, v in batch.items() if k not in ("net_input", "dual", "log_marginal")}, **batch["net_input"]}
+    return {**{k: v for k, v in batch.items() if k not in ("net_input", "reverse", "log_marginal")}, **batch["net_input"]}
 
 
 def assert_same(batch, wanted):
@@ -39,19 +39,19 @@ def assert_same(batch, wanted):
 def test_both_batches_equal_those_of_ordinary_datasets(rows, settings):
     batch = tiny.batch(dual(**settings), rows)
     assert_same(batch, tiny.batch(language_pairs(**settings), rows))
-    assert_same(batch["dual"], tiny.batch(language_pairs(mirrored=True, **settings), rows))
+    assert_same(batch["reverse"], tiny.batch(language_pairs(mirrored=True, **settings), rows))
 
 
 def test_a_common_length_is_that_of_each_side():
     batch = dual().collater([dual()[0], dual()[1]], pad_to_length={"source": 20, "target": 30})
     assert [batch["net_input"]["src_tokens"].size(1), batch["target"].size(1)] == [20, 30]
-    assert [batch["dual"]["net_input"]["src_tokens"].size(1), batch["dual"]["target"].size(1)] == [30, 20]
+    assert [batch["reverse"]["net_input"]["src_tokens"].size(1), batch["reverse"]["target"].size(1)] == [30, 20]
 
 
 def test_rows_belong_together_by_id_where_the_sides_sort_differently():
     batch = tiny.batch(dual())
-    assert not torch.equal(batch["id"], batch["dual"]["id"])
-    for batch, own, other in ((batch, 0, 1), (batch["dual"], 1, 0)):
+    assert not torch.equal(batch["id"], batch["reverse"]["id"])
+    for batch, own, other in ((batch, 0, 1), (batch["reverse"], 1, 0)):
         for row, number in enumerate(batch["id"].tolist()):
             source, target = batch["net_input"]["src_tokens"][row], batch["target"][row]
             assert torch.equal(source[source != PAD], tiny.encode(tiny.PAIRS[number][own], DICTIONARIES[own]))
@@ -62,7 +62,7 @@ def test_rows_belong_together_by_id_where_the_sides_sort_differently():
 
 def test_padding_is_left_of_sources_and_right_of_targets_in_both_directions():
     batch = tiny.batch(dual())
-    for batch in (batch, batch["dual"]):
+    for batch in (batch, batch["reverse"]):
         source, target = batch["net_input"]["src_tokens"], batch["target"]
         assert (source == PAD).any() and (target == PAD).any()
         assert (source[:, -1] != PAD).all()
@@ -72,22 +72,22 @@ def test_padding_is_left_of_sources_and_right_of_targets_in_both_directions():
 def test_log_marginal_goes_with_its_sentence_and_keeps_its_precision():
     data = dual()
     size = len(data)
-    data.log_marginals = {"source": -100 - np.arange(size) / 3, "target": -200 - np.arange(size) / 3}
+    data.log_marginals = {"de": -100 - np.arange(size) / 3, "en": -200 - np.arange(size) / 3}
     batch = tiny.batch(data, [7, 2, 11, 5, 0])
-    assert not torch.equal(batch["id"], batch["dual"]["id"])
-    for batch, first in ((batch, -200), (batch["dual"], -100)):  # each of its target language
+    assert not torch.equal(batch["id"], batch["reverse"]["id"])
+    for batch, first in ((batch, -200), (batch["reverse"], -100)):  # each of its target language
         assert batch["log_marginal"].dtype == torch.float64
         assert batch["log_marginal"].tolist() == [first - number / 3 for number in batch["id"].tolist()]
 
 
 def test_there_is_no_log_marginal_without_language_models():
     batch = tiny.batch(dual())
-    assert "log_marginal" not in batch and "log_marginal" not in batch["dual"]
+    assert "log_marginal" not in batch and "log_marginal" not in batch["reverse"]
 
 
 def test_a_batch_without_targets_has_no_mirror():
-    data = DualDataset(LanguagePairDataset([torch.tensor([5, 2])], np.array([2]), DICTIONARIES[0], None, None, DICTIONARIES[1]))
-    assert "dual" not in tiny.batch(data)
+    sources = LanguagePairDataset([torch.tensor([5, 2])], np.array([2]), DICTIONARIES[0], None, None, DICTIONARIES[1])
+    assert "reverse" not in tiny.batch(PairDataset(sources, tiny.DE_EN))
     assert dual().collater([]) == {}
 
 

@@ -2,26 +2,31 @@
 
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Dict
 
-from fairseq.criterions import register_criterion
 from fairseq.dataclass import ChoiceEnum
+from torch import nn
 
+from ..directions import Direction
 from ..errors import BadInput
+from ..marginals import NeuralMarginal
 from ..objectives import effective_sample_size, log_importance_weights, log_mean_exp
 from ..ranges import WEIGHT, number
 from ..sampling import RoundTrip
-from .sampling_criterion import ProposalCriterionConfig, RoundTripCriterion, Term
+from .resources import Resources
+from .round_trip import ProposalConfig, ProposalTerm
+from .term import Outputs, Part, Step
 
 COLLAPSED = 0.99
 """The share of the weight that one sample has where the samples count as collapsed to it."""
 
 
 @dataclass
-class MarginalRegularizedCrossEntropyCriterionConfig(ProposalCriterionConfig):
+class MarginalRegularizationConfig(ProposalConfig):
     marginal_lambda: float = number(
         0.01, WEIGHT, "weight λ of (log P̂(y) - the estimate of log P(y))², y monolingual"
     )
-    proposal: ChoiceEnum(["model", "lm"]) = field(
+    proposal: ChoiceEnum(["model", "lm"]) = field(  # type: ignore[valid-type]
         default="model",
         metadata={
             "help": "what samples are drawn from: the translation model of the other direction; or the language model, "
@@ -30,9 +35,8 @@ class MarginalRegularizedCrossEntropyCriterionConfig(ProposalCriterionConfig):
     )
 
 
-@register_criterion("marginal_regularized_cross_entropy", dataclass=MarginalRegularizedCrossEntropyCriterionConfig)
-class MarginalRegularizedCrossEntropyCriterion(RoundTripCriterion):
-    """CE of the parallel data + λ·[log P̂(y) - log (1/K) Σ_k P̂(x_k) P(y|x_k; θ) / q(x_k|y)]², y monolingual; and its mirror.
+class MarginalRegularization(ProposalTerm):
+    """λ·[log P̂(y) - log (1/K) Σ_k P̂(x_k) P(y|x_k; θ) / q(x_k|y)]², y monolingual; and its mirror.
 
     The proposal q is the model of the other direction, constant: Wang et al. 2018, "Dual Transfer Learning for Neural
     Machine Translation with Marginal Distribution Regularization". With ``--proposal lm`` it is P̂(x), which gives
@@ -40,7 +44,7 @@ class MarginalRegularizedCrossEntropyCriterion(RoundTripCriterion):
     """
 
     averages = {
-        **RoundTripCriterion.averages,
+        **ProposalTerm.averages,
         "log_marginal": "returns",
         "log_marginal_estimate": "returns",
         "marginal_loss": "returns",
@@ -48,24 +52,29 @@ class MarginalRegularizedCrossEntropyCriterion(RoundTripCriterion):
         "collapsed": "returns",
     }
 
-    def __init__(self, cfg, task):
-        super().__init__(cfg, task)
-        self._require_language_models("the marginal P̂")
-        self.sampler.require_ancestral("importance sampling takes samples of every sentence's true probability")
+    def __init__(self, cfg: MarginalRegularizationConfig, given: Resources):
+        super().__init__(cfg, given)
+        self.require_marginals("the marginal P̂")
+        self.sampler.require_ancestral("importance sampling requires samples of every sentence's true probability")
         if str(cfg.proposal) == "lm" and cfg.proposal_checkpoint:
             raise BadInput(f"--proposal-checkpoint {cfg.proposal_checkpoint}: has no meaning with --proposal lm")
+        self._language_models: Dict[str, NeuralMarginal] = {}
+        for language, marginal in given.marginals.items() if str(cfg.proposal) == "lm" else ():
+            if not isinstance(marginal, NeuralMarginal):
+                raise BadInput(f"{marginal.name}: cannot be sampled from; --proposal lm requires fairseq's language models")
+            self._language_models[language] = marginal
 
-    def _proposal(self, model, direction):
+    def proposal(self, step: Step, direction: Direction) -> nn.Module:
         if str(self.cfg.proposal) == "lm":
-            return self.task.marginals.model(self.task.languages[direction][1]).model
-        return super()._proposal(model, direction)
+            return self._language_models[direction.target].model
+        return super().proposal(step, direction)
 
-    def term(self, model, trip: RoundTrip) -> Term:
-        batch = self._batch_back(trip)
-        return Term({trip.back: batch}, partial(self._loss, model, trip, batch, *self._log_marginals(trip)))
+    def part(self, step: Step, trip: RoundTrip) -> Part:
+        batch = self.batch_back(trip)
+        return Part({trip.back: batch}, partial(self._loss, step, trip, batch, *self.log_marginals(trip)))
 
-    def _loss(self, model, trip: RoundTrip, batch: dict, log_p_sample, log_p_sentence, outputs):
-        log_p_back = self._log_prob_back(model, trip, outputs[trip.back], batch)
+    def _loss(self, step: Step, trip: RoundTrip, batch: dict, log_p_sample, log_p_sentence, outputs: Outputs):
+        log_p_back = self.log_prob_back(trip, outputs, batch)
         log_weights = log_importance_weights(log_p_back, log_p_sample, trip.samples.log_q)
         estimate = log_mean_exp(log_weights)
         penalty = (log_p_sentence.squeeze(-1) - estimate) ** 2
@@ -78,7 +87,6 @@ class MarginalRegularizedCrossEntropyCriterion(RoundTripCriterion):
             "collapsed": (weights.max(-1).values > COLLAPSED).sum(),
             "returns": len(estimate),
         }
-        self._save_trip(
-            trip, log_p_back=log_p_back, log_p_sample=log_p_sample, log_p_sentence=log_p_sentence, estimate=estimate
-        )
+        columns = {"log_p_sample": log_p_sample, "log_p_sentence": log_p_sentence, "estimate": estimate}
+        self.save_trip(trip, log_p_back=log_p_back, **columns)
         return self.cfg.marginal_lambda * penalty.sum(), {f"{key}_{trip.back}": value for key, value in sums.items()}

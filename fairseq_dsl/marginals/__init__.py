@@ -1,0 +1,12 @@
+"""The marginals log P(x) and log P(y), and their scores of a split, stored once and for all.
+
+They are constants of the data: each sentence is scored before training.
+"""
+
+from .cache import ScoreCache
+from .kinds import KINDS, marginals_of
+from .marginal import Marginal
+from .neural import NeuralMarginal
+from .split import Side, SplitScorer
+
+__all__ = ["KINDS", "Marginal", "NeuralMarginal", "ScoreCache", "Side", "SplitScorer", "marginals_of"]

@@ -1,0 +1,47 @@
+"""The kinds of marginals, and those that the flags name."""
+
+import filecmp
+import os
+from typing import Dict, Mapping, Optional, Sequence, Type
+
+import torch
+from fairseq.data import Dictionary
+
+from ..errors import BadInput
+from .marginal import Marginal
+from .neural import NeuralMarginal
+
+KINDS: Sequence[Type[Marginal]] = (NeuralMarginal,)
+"""The first that reads what a flag names is taken."""
+
+
+def marginals_of(
+    given: Mapping[str, Optional[str]],
+    languages: Sequence[str],
+    dictionaries: Mapping[str, Dictionary],
+    device: torch.device,
+) -> Dict[str, Marginal]:
+    """The marginals that the flags name, by language; none where no flag is given.
+
+    Args:
+        given: the value of each flag, in the order of the languages.
+        dictionaries: by language.
+        device: where they compute.
+    """
+    named = {flag: path for flag, path in given.items() if path}
+    if not named:
+        return {}
+    for flag in given:
+        if flag not in named:
+            raise BadInput(f"{flag} is missing: the duality gap requires both language models, found {' '.join(named)} alone")
+    first, second = named.values()
+    if os.path.isfile(first) and os.path.isfile(second) and filecmp.cmp(first, second, shallow=False):
+        names = " and ".join(f"{flag} {path}" for flag, path in named.items())
+        raise BadInput(
+            f"{names}: are the same file, or its copy; expected the language model of {' and that of '.join(languages)}"
+        )
+    marginals = {}
+    for (flag, path), language in zip(named.items(), languages):
+        kind = next(kind for kind in KINDS if kind.reads(path))
+        marginals[language] = kind(path, flag, language, dictionaries[language], device)
+    return marginals

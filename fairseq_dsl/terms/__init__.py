@@ -1,0 +1,29 @@
+from .back_translation import BackTranslation, BackTranslationConfig
+from .cross_entropy import CrossEntropy
+from .dual_learning import DualLearning, DualLearningConfig
+from .duality_gap import DSLConfig, DualityGap
+from .marginal_regularization import MarginalRegularization, MarginalRegularizationConfig
+from .minimum_risk import MinimumRisk, MinimumRiskConfig
+from .resources import Resources
+from .term import Batches, Outputs, Part, Step, Term, Totals
+
+__all__ = [
+    "BackTranslation",
+    "BackTranslationConfig",
+    "Batches",
+    "CrossEntropy",
+    "DSLConfig",
+    "DualLearning",
+    "DualLearningConfig",
+    "DualityGap",
+    "MarginalRegularization",
+    "MarginalRegularizationConfig",
+    "MinimumRisk",
+    "MinimumRiskConfig",
+    "Outputs",
+    "Part",
+    "Resources",
+    "Step",
+    "Term",
+    "Totals",
+]
