@@ -1,6 +1,16 @@
-"""Everything that depends on a version of fairseq, torch, numpy or Python.
+"""What depends on a version of torch, numpy or fairseq: each item with its upstream reference, and when it can go.
 
-Imported before all else, for its effects. Each item says which versions it is for, and does nothing elsewhere.
+Applied on import, before anything else; an item does nothing where its version does not apply. What is mended in
+fairseq whatever its version is in `fairseq_dsl.patches`.
+
+====================================  =====================  =========================================================
+`allow_checkpoint_types`              torch >= 2.6           loads fairseq's checkpoints with ``weights_only=True``
+`trust_other_workers`                 torch >= 2.6           loads what workers send one another
+`silence_amp_warnings`                torch >= 2.4           hides deprecation warnings about fairseq's code
+`restore_np_compat`                   numpy >= 2             gives fairseq the ``np.compat.long`` that it uses
+`freeze_fast_path_parameters`         fairseq 0.12.2         keeps unused encoder parameters out of training
+`drop_fast_path_parameters`           other fairseq          reads checkpoints that contain those parameters
+====================================  =====================  =========================================================
 """
 
 import argparse
@@ -9,6 +19,7 @@ import logging
 import re
 import types
 import warnings
+from typing import Any, Dict
 
 import numpy as np
 import torch
@@ -18,17 +29,22 @@ from fairseq.modules.transformer_layer import TransformerEncoderLayerBase
 logger = logging.getLogger(__name__)
 
 SAFE_LOADING = tuple(int(part) for part in torch.__version__.split(".")[:2]) >= (2, 6)
+"""Whether ``torch.load`` defaults to ``weights_only=True``."""
 
 
 def allow_checkpoint_types():
-    """torch >= 2.6 loads with ``weights_only=True``: name the plain types that fairseq's checkpoints hold.
+    """torch >= 2.6 loads with ``weights_only=True``: allow the plain types that fairseq's checkpoints contain.
 
-    `Namespace` is the configuration of architectures without a dataclass (transformer, lstm, fconv), numpy's arrays and
+    `Namespace` is the configuration of architectures without a dataclass (transformer, lstm, fconv); numpy's arrays and
     scalars are meters of ``--eval-bleu``. A checkpoint that carries code is still refused.
+
+    Upstream: https://github.com/pytorch/pytorch/pull/137602, https://github.com/facebookresearch/fairseq/issues/5603.
+    Can go when fairseq's checkpoints contain plain types only. (fairseq's main branch loads with ``weights_only=False``
+    instead, https://github.com/facebookresearch/fairseq/pull/5611, which would run the code in a checkpoint.)
     """
     if not SAFE_LOADING:
         return
-    core = getattr(np, "_core", None) or np.core
+    core: Any = getattr(np, "_core", None) or np.core
     functions = (core.multiarray._reconstruct, core.multiarray.scalar)
     torch.serialization.add_safe_globals(
         [argparse.Namespace, np.ndarray, np.dtype]
@@ -38,21 +54,13 @@ def allow_checkpoint_types():
     )
 
 
-def restore_np_compat():
-    """numpy >= 2 has no ``np.compat``, whose ``long`` fairseq's token_block_dataset uses for ``--sample-break-mode eos``."""
-    if not hasattr(np, "compat"):
-        np.compat = types.SimpleNamespace(long=int)
+def trust_other_workers():
+    """torch >= 2.6 refuses fairseq's own types in what one worker sends another, such as a checkpoint on resuming.
 
+    These bytes come from this very run and not from a file: they are loaded with ``weights_only=False``.
 
-def silence_amp_warnings():
-    """torch >= 2.4 warns at each of fairseq's uses of ``torch.cuda.amp``."""
-    warnings.filterwarnings("ignore", message=r".*torch\.cuda\.amp\.", category=FutureWarning)
-
-
-def trust_the_other_workers():
-    """torch >= 2.6: what one worker sends the others is of this very run, no file, and may hold fairseq's own types.
-
-    When several workers resume, that is a checkpoint with its configuration.
+    Upstream: https://github.com/pytorch/pytorch/pull/137602.
+    Can go when `fairseq.distributed.utils` passes ``weights_only=False`` itself.
     """
     broadcast = distributed_utils._broadcast_object_slow
 
@@ -67,11 +75,44 @@ def trust_the_other_workers():
     distributed_utils._broadcast_object_slow = broadcast_object_slow
 
 
-def mend_encoder_layers():
-    """fairseq 0.12.2: each encoder layer has 8 more parameters, for a fast path that its usual forward never takes.
+def silence_amp_warnings():
+    """torch >= 2.4 warns whenever fairseq uses ``torch.cuda.amp``, which a user cannot change.
 
-    Trainable, they break the default ``--ddp-backend``: they are frozen, not deleted, as its strict loading wants them.
-    The fast path itself fails with torch >= 1.13 ("Mask Type should be defined") and is switched off.
+    Upstream: https://github.com/pytorch/tutorials/issues/3331.
+    Can go when fairseq uses ``torch.amp``.
+    """
+    warnings.filterwarnings("ignore", message=r".*torch\.cuda\.amp\.", category=FutureWarning)
+
+
+def restore_np_compat():
+    """numpy >= 2 has no ``np.compat``, whose ``long`` fairseq uses for ``--sample-break-mode eos``.
+
+    Upstream: https://github.com/numpy/numpy/pull/23830, https://github.com/numpy/numpy/pull/28961.
+    Can go when fairseq's `token_block_dataset` and `language_pair_dataset` use ``int``.
+    """
+    if not hasattr(np, "compat"):
+        np.compat = types.SimpleNamespace(long=int)  # type: ignore[attr-defined]
+
+
+FAST_PATH_PARAMETERS = (
+    "in_proj_weight", "in_proj_bias", "out_proj_weight", "out_proj_bias",
+    "fc1_weight", "fc1_bias", "fc2_weight", "fc2_bias",
+)  # fmt: skip
+FAST_PATH_PARAMETER = re.compile(rf"(.*\blayers\.\d+\.)({'|'.join(FAST_PATH_PARAMETERS)})")
+HAS_FAST_PATH = "can_use_fastpath" in TransformerEncoderLayerBase.forward.__code__.co_names
+"""Whether this fairseq has the fast path of encoder layers, as 0.12.2 does and the main branch does not."""
+
+
+def freeze_fast_path_parameters():
+    """fairseq 0.12.2 gives each encoder layer 8 more parameters, for a fast path that training never takes.
+
+    Trainable parameters without a gradient break the default ``--ddp-backend``. They are frozen rather than deleted,
+    because fairseq loads state strictly. The fast path itself fails with torch >= 1.13 ("Mask Type should be defined")
+    and is switched off.
+
+    Upstream: https://github.com/facebookresearch/fairseq/pull/4480 (which added it),
+    https://github.com/facebookresearch/fairseq/issues/4858 (the error).
+    Can go with Python 3.10, the last version to use fairseq 0.12.2.
     """
     build = TransformerEncoderLayerBase.__init__
 
@@ -86,20 +127,14 @@ def mend_encoder_layers():
     TransformerEncoderLayerBase.__init__ = build_without_fast_path
 
 
-HAS_FAST_PATH = "can_use_fastpath" in TransformerEncoderLayerBase.forward.__code__.co_names
-FAST_PATH_PARAMETERS = (
-    "in_proj_weight", "in_proj_bias", "out_proj_weight", "out_proj_bias",
-    "fc1_weight", "fc1_bias", "fc2_weight", "fc2_bias",
-)  # fmt: skip
-FAST_PATH_PARAMETER = re.compile(rf"(.*\blayers\.\d+\.)({'|'.join(FAST_PATH_PARAMETERS)})")
+def drop_fast_path_parameters(parameters: Dict[str, Any], path: str):
+    """Other versions than fairseq 0.12.2 have no such parameters, and refuse a checkpoint that contains them.
 
-
-def drop_fast_path_parameters(parameters, path):
-    """Other versions than fairseq 0.12.2 have no such parameters, and refuse a checkpoint that has.
+    Can go when checkpoints of fairseq 0.12.2 need no longer be read.
 
     Args:
-        parameters: of a checkpoint, by name.
-        path: its file, for the log.
+        parameters: of a checkpoint, by name; the unused ones are removed.
+        path: the file, for the log.
     """
     if HAS_FAST_PATH:
         return
@@ -109,13 +144,13 @@ def drop_fast_path_parameters(parameters, path):
         del parameters[name]
     if unused:
         logger.info(
-            f"{path}: {len(unused)} parameters that fairseq 0.12.2 stored and never used are left out "
-            "(a training that ran without this plugin there resumes with --reset-optimizer)"
+            f"{path}: ignoring {len(unused)} parameters that fairseq 0.12.2 stored and never used "
+            "(a training run begun there without this plugin resumes with --reset-optimizer)"
         )
 
 
 allow_checkpoint_types()
-restore_np_compat()
+trust_other_workers()
 silence_amp_warnings()
-mend_encoder_layers()
-trust_the_other_workers()
+restore_np_compat()
+freeze_fast_path_parameters()

@@ -8,7 +8,7 @@ import torch
 from fairseq.data import iterators
 from torch.utils.data import DataLoader
 
-from fairseq_dsl import prefetching
+from fairseq_dsl.patches import prefetching
 
 
 @pytest.fixture(autouse=True)

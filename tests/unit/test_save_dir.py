@@ -8,7 +8,7 @@ import pytest
 from fairseq import checkpoint_utils
 
 from fairseq_dsl.errors import BadInput
-from fairseq_dsl.save_dir import LOCK, verify_save_dir
+from fairseq_dsl.patches.save_dir import LOCK, verify_save_dir
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_a_second_training_is_refused_until_the_first_is_killed(begin, tmp_path)
     first, answer = begin(tmp_path / "folder")
     assert answer == "goes on"
     _, answer = begin(tmp_path / "folder")
-    assert f"--save-dir {tmp_path / 'folder'}: another training writes there (process {first} on " in answer
+    assert f"--save-dir {tmp_path / 'folder'}: another training run writes there (process {first} on " in answer
     assert "give another --save-dir" in answer
     os.kill(first, signal.SIGKILL)
     os.waitpid(first, 0)
@@ -57,7 +57,7 @@ def test_another_folder_is_free_and_another_name_of_the_same_is_not(begin, tmp_p
     (tmp_path / "name").symlink_to(tmp_path / "folder")
     assert begin(tmp_path / "folder")[1] == "goes on"
     assert begin(tmp_path / "another")[1] == "goes on"
-    assert "another training writes there" in begin(tmp_path / "name")[1]
+    assert "another training run writes there" in begin(tmp_path / "name")[1]
 
 
 def test_one_process_may_train_there_again(tmp_path):

@@ -1,7 +1,7 @@
-"""fairseq's thread that prepares batches ahead, made to end when nobody wants its batches any more.
+"""fairseq's thread that prepares batches ahead: it ends when nobody needs its batches any more.
 
-It is a daemon: one that is inside torch while the interpreter ends takes the whole process down with it ("terminate
-called without an active exception", exit code 134). It lives on where a training stops within an epoch.
+It is a daemon, and goes on when training stops within an epoch. A thread that is inside torch when the interpreter ends
+takes the process down with it ("terminate called without an active exception", exit code 134).
 """
 
 import atexit
@@ -13,15 +13,15 @@ from typing import List
 
 from fairseq.data import iterators
 
-SECONDS_TO_STOP = 60  # for a thread that waits for a data set that hangs: that one is outside torch
+SECONDS_TO_STOP = 60  # a thread that takes longer waits for a data set that hangs, and so is outside torch
 
 
 class _Stopped(BaseException):
-    """Ends the thread from within: fairseq hands on what is an `Exception`, through a queue that may be full."""
+    """Ends the thread from within. Not an `Exception`: fairseq would pass it on, through a queue that may be full."""
 
 
 class StoppableConsumer(iterators.BackgroundConsumer):
-    """fairseq's thread, which looks before each batch whether it has been stopped."""
+    """fairseq's thread, which checks before each batch whether it has been stopped."""
 
     def __init__(self, batches, source, *args):
         super().__init__(batches, self._until_stopped(source), *args)
@@ -43,21 +43,21 @@ class StoppableConsumer(iterators.BackgroundConsumer):
             with contextlib.suppress(_Stopped):
                 super().run()
         finally:
-            self._source = None  # with it the processes that load the data, where they are not kept for other epochs
+            self._source = None  # ends the processes that load the data, unless they are kept for other epochs
 
     def stop(self):
-        """Have the thread end before its next batch; nobody may be waiting for one any more."""
+        """Make the thread end before its next batch; nobody may be waiting for one any more."""
         if not self.is_alive():
-            return  # it has ended, or this is a forked process, where it does not run
+            return  # it has ended, or this is a forked process, which has no such thread
         self.stopped = True
         if self is not threading.current_thread():
             with contextlib.suppress(queue.Empty):
                 while True:
-                    self._queue.get_nowait()  # it may be waiting for a place: there is one for its last batch now
+                    self._queue.get_nowait()  # a full queue blocks the thread: make room for its last batch
 
 
 def running() -> List[StoppableConsumer]:
-    """All such threads but this one."""
+    """All of these threads but the current one."""
     others = (thread for thread in threading.enumerate() if thread is not threading.current_thread())
     return [thread for thread in others if isinstance(thread, StoppableConsumer)]
 
@@ -70,12 +70,12 @@ def end(consumers: List[StoppableConsumer]):
         consumer.join(SECONDS_TO_STOP)
 
 
-def install():
-    """Have fairseq use such threads, and stop each when the iterator that it works for is discarded or Python ends."""
+def stop_threads():
+    """fairseq's threads run until the interpreter ends: stop each when its iterator is discarded, or Python ends."""
     create = iterators.BufferedIterator._create_consumer
 
     def create_consumer(self):
-        # The next iterator may draw from the same data loader, whose processes outlive an epoch.
+        # The next iterator may use the same data loader, whose processes outlive an epoch.
         end([consumer for consumer in running() if consumer.stopped])
         create(self)
         weakref.finalize(self, self._consumer.stop)
