@@ -1,4 +1,4 @@
-"""BLEU: how text is cut into words, everywhere; and of both directions in validation, from sums of batches and workers."""
+"""BLEU: how text is tokenized everywhere, and validation's BLEU of both directions, summed over batches and workers."""
 
 import contextlib
 import functools
@@ -26,10 +26,10 @@ TOKENIZERS = {
     **dict.fromkeys(CHINESE.split(), "zh"),
     **dict.fromkeys(OTHERS_WITHOUT_SPACES.split(), "char"),
 }
-"""sacrebleu's tokenizers by base language, of those that are written without spaces between words.
+"""sacrebleu's tokenizers by base language, for languages written without spaces between words.
 
-All others have 13a, sacrebleu's default. Korean too: it has spaces, and sacrebleu's ko-mecab, like ja-mecab, takes
-packages of its own: with it the same command would score otherwise on another machine. The flags choose these.
+All others use 13a, sacrebleu's default. So does Korean: it has spaces, and sacrebleu's ko-mecab, like ja-mecab, needs
+more packages, so that the same command would give other scores on another machine. The flags can choose these.
 """
 
 STATISTICS = ("sys_len", "ref_len") + tuple(
@@ -38,7 +38,7 @@ STATISTICS = ("sys_len", "ref_len") + tuple(
 
 
 def tokenizer_for(language: str, chosen: Optional[str] = None) -> str:
-    """The name of sacrebleu's tokenizer for text of a language, unless one is chosen.
+    """The name of sacrebleu's tokenizer for a language, unless one is chosen.
 
     >>> [tokenizer_for(language) for language in ("de", "zh_Hans", "ZH-tw", "ja_XX", "tha_Thai", "ko")]
     ['13a', 'zh', 'zh', 'char', 'char', '13a']
@@ -48,18 +48,20 @@ def tokenizer_for(language: str, chosen: Optional[str] = None) -> str:
 
 
 def check_tokenizer(chosen: Optional[str], tokenized: bool):
-    """Refuse a tokenizer that sacrebleu does not have, or that lacks what it takes.
+    """Refuse a tokenizer that sacrebleu does not have, or whose packages are missing.
 
     Args:
-        chosen: with ``--eval-bleu-tokenize``, if at all.
-        tokenized: whether BLEU is of the text as it is, with ``--eval-tokenized-bleu``.
+        chosen: the value of ``--eval-bleu-tokenize``, if given.
+        tokenized: whether ``--eval-tokenized-bleu`` is given, which scores the text without tokenizing it.
     """
     if chosen is None:
         return
     if chosen not in BLEU.TOKENIZERS:
         raise BadInput(f"--eval-bleu-tokenize: expected one of {', '.join(BLEU.TOKENIZERS)}, found {chosen}")
     if tokenized:
-        raise BadInput(f"--eval-bleu-tokenize {chosen}: has no effect with --eval-tokenized-bleu, give one of the two")
+        raise BadInput(
+            f"--eval-bleu-tokenize {chosen}: has no effect with --eval-tokenized-bleu; expected only one of the two"
+        )
     try:
         BLEU(tokenize=chosen)
     except Exception as error:  # of many kinds: missing packages, models that cannot be downloaded
@@ -67,14 +69,18 @@ def check_tokenizer(chosen: Optional[str], tokenized: bool):
 
 
 def tokenizer_of(flags: Any, language: str) -> str:
-    """How validation and the risk of `minimum_risk` tokenize text of a language, by a translation task's flags."""
+    """The tokenizer for text of a language, in BLEU of validation and the risk of `minimum_risk`.
+
+    Args:
+        flags: of fairseq's translation task.
+    """
     if flags.eval_tokenized_bleu:
         return "none"
     return tokenizer_for(language, getattr(flags, "eval_bleu_tokenize", None))
 
 
 def log_tokenizer(task: TranslationTask):
-    """Say once of each task how validation tokenizes."""
+    """Log once for each task how validation tokenizes."""
     if not hasattr(task, "_logged_tokenizer"):
         source, target = task.cfg.source_lang, task.cfg.target_lang
         logger.info(f"BLEU of {source}-{target} in validation: with sacrebleu's tokenizer {tokenizer_of(task.cfg, target)}")
@@ -106,7 +112,7 @@ class ValidationText:
 
 @contextlib.contextmanager
 def tokenized(name: str):
-    """What ``sacrebleu.corpus_bleu`` tokenizes with in this block, where it is not told."""
+    """Make this tokenizer the default of ``sacrebleu.corpus_bleu`` within the block."""
     corpus_bleu = sacrebleu.corpus_bleu
     sacrebleu.corpus_bleu = functools.partial(corpus_bleu, tokenize=name)
     try:
@@ -116,13 +122,13 @@ def tokenized(name: str):
 
 
 def bleu_sums(bleu, direction: Direction) -> Dict[str, float]:
-    """What corpus BLEU is made of, for the logging output of a batch: one number each, so checkpoints hold no arrays."""
+    """The statistics of corpus BLEU for a logging output; single numbers, so that checkpoints contain no arrays."""
     values = [bleu.sys_len, bleu.ref_len, *bleu.counts, *bleu.totals]
     return {f"_bleu_{direction}_{name}": value for name, value in zip(STATISTICS, values)}
 
 
 def log_bleu(logging_outputs: List[Dict[str, float]], directions: Iterable[Direction]):
-    """Log `bleu_de-en`, `bleu_en-de`, and their mean `bleu`, where the logging outputs are of validation."""
+    """Log `bleu_de-en`, `bleu_en-de` and their mean `bleu`, if the logging outputs are from validation."""
     directions = list(directions)
     if not any(f"_bleu_{directions[0]}_{STATISTICS[0]}" in log for log in logging_outputs):
         return
@@ -130,12 +136,16 @@ def log_bleu(logging_outputs: List[Dict[str, float]], directions: Iterable[Direc
         for name in STATISTICS:
             key = f"_bleu_{direction}_{name}"
             metrics.log_scalar(key, sum(float(log.get(key, 0)) for log in logging_outputs))
-        metrics.log_derived(f"bleu_{direction}", lambda meters, direction=direction: round(bleu_of(meters, direction), 2))
-    metrics.log_derived("bleu", lambda meters: round(sum(bleu_of(meters, d) for d in directions) / len(directions), 2))
+        metrics.log_derived(f"bleu_{direction}", functools.partial(_mean_bleu, directions=[direction]))
+    metrics.log_derived("bleu", functools.partial(_mean_bleu, directions=directions))
+
+
+def _mean_bleu(meters, directions: List[str]) -> float:
+    return round(sum(bleu_of(meters, direction) for direction in directions) / len(directions), 2)
 
 
 def bleu_of(meters, direction: Direction) -> float:
-    """sacrebleu's corpus BLEU of the sums; 0 where no n-gram was counted."""
+    """sacrebleu's corpus BLEU of the summed statistics; 0 if no n-gram was counted."""
     system, reference, *ngrams = (int(meters[f"_bleu_{direction}_{name}"].sum) for name in STATISTICS)
     correct, total = ngrams[:EVAL_BLEU_ORDER], ngrams[EVAL_BLEU_ORDER:]
     return BLEU.compute_bleu(correct, total, sys_len=system, ref_len=reference, smooth_method="exp").score

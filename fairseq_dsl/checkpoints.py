@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 def plain(value: Any) -> Any:
-    """A configuration as values that any unpickler takes: dictionaries, lists, strings, numbers, None."""
+    """A configuration as values that any unpickler accepts: dictionaries, lists, strings, numbers, None."""
     if isinstance(value, (DictConfig, ListConfig)):
         value = OmegaConf.to_container(value, resolve=True, enum_to_str=True)
     if isinstance(value, argparse.Namespace):
@@ -33,7 +33,7 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value if is_plain(item)]
     if isinstance(value, Enum):
         return value.name  # as `enum_to_str` does
-    for kind in SIMPLE:  # not of a subclass, such as numpy's float64
+    for kind in SIMPLE:  # turns a subclass, such as numpy's float64, into its base
         if isinstance(value, kind):
             return kind(value)
     return value
@@ -48,34 +48,38 @@ def is_plain(value: Any) -> bool:
 
 
 def without_files(model_cfg: Dict[str, Any]) -> Dict[str, Any]:
-    """A model's configuration for restoring it: its embeddings are among its parameters, and not read from a file."""
+    """A model's configuration for restoring it: embeddings come from its parameters and not from the files it names."""
     return {key: None if key.endswith("_embed_path") else value for key, value in model_cfg.items()}
 
 
 class Checkpoint:
-    """A checkpoint that a flag names: its task, its model's configuration, its parameters.
+    """A checkpoint named by a flag: its task, its model's configuration, its parameters.
 
     Attributes:
-        dictionaries: those that it carries, by language; none where it is an ordinary fairseq checkpoint.
+        name: the flag and the path, for messages.
+        task, model_cfg: configurations, as plain values.
+        parameters: tensors by name.
+        num_updates: how many updates the model was trained for.
+        dictionaries: those stored in it, by language; empty for an ordinary fairseq checkpoint.
 
-    Raises `BadInput`, naming the flag and the file, where the file cannot be read.
+    Raises `BadInput`, naming the flag and the file, if the file cannot be read.
     """
 
     def __init__(self, path: str, flag: str):
         self.path = path
         self.name = f"{flag} {path}"
         if not os.path.isfile(path):
-            raise BadInput(f"{self.name}: no such file; a fairseq checkpoint is wanted")
+            raise BadInput(f"{self.name}: no such file; expected a fairseq checkpoint")
         try:
             state = checkpoint_utils.load_checkpoint_to_cpu(path)
         except BadInput as error:
             raise BadInput(f"{flag} {error}") from error
         cfg = state.get("cfg") or {}
-        if state.get("args") is not None:  # checkpoints of fairseq before 0.10 hold a flat namespace
+        if state.get("args") is not None:  # checkpoints of fairseq before 0.10 contain a flat namespace
             from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 
             cfg = convert_namespace_to_omegaconf(state["args"])
-        # not get(): omegaconf 2.0 fails on what is absent
+        # not get(): omegaconf 2.0 fails on missing keys
         task, model = (plain(cfg[part]) if part in cfg else None for part in ("task", "model"))
         self.task: Dict[str, Any] = task or {}
         self.model_cfg: Dict[str, Any] = without_files(model or {})
@@ -87,7 +91,7 @@ class Checkpoint:
         except BadInput as error:
             raise BadInput(f"{self.name}: {error}") from error
         if not self.model_cfg or not self.parameters:
-            raise BadInput(f"{self.name}: holds no fairseq model")
+            raise BadInput(f"{self.name}: contains no fairseq model; expected a fairseq checkpoint")
 
     @property
     def task_name(self) -> Optional[str]:
@@ -104,9 +108,9 @@ class Checkpoint:
         return [Direction.parse(name, self.pair) for name in self.pair]
 
     def direction(self, name: Union[str, Direction]) -> "Checkpoint":
-        """The model of one direction of a pair's checkpoint, as if it had a checkpoint of its own."""
+        """One direction's model of a pair checkpoint, as if it had a checkpoint of its own."""
         if str(name) not in self.pair:
-            raise BadInput(f"{self.name}: expected a model of {name}, found those of {' and '.join(self.pair)}")
+            raise BadInput(f"{self.name}: expected a checkpoint of {name}, found {' and '.join(self.pair) or 'one model'}")
         direction = Direction.parse(str(name), self.pair)
         part = object.__new__(Checkpoint)
         part.__dict__.update(self.__dict__)
@@ -121,25 +125,25 @@ class Checkpoint:
         return part
 
     def check_vocabulary(self, dictionary: Dictionary, rows: str, language: str, file_name: str):
-        """Refuse a model of another vocabulary.
+        """Refuse a model that was trained with another vocabulary.
 
         Args:
             dictionary: the dictionary of the data folder.
-            rows: the name of the embedding matrix with a row for each symbol, where the model has one of that name.
-            language: what the dictionary is of, for the message.
-            file_name: the dictionary's file name in the model's own data folder, looked at where it still exists.
+            rows: the name of the embedding matrix with a row for each symbol; ignored if the model has none.
+            language: the dictionary's language, for the message.
+            file_name: the dictionary's file name in the model's own data folder, read if it still exists.
         """
         matrix = self.parameters.get(rows)
         if matrix is not None and matrix.size(0) != len(dictionary):
             raise BadInput(
-                f"{self.name}: was trained with a vocabulary of {matrix.size(0)} symbols, the {language} "
-                f"dictionary of the data folder has {len(dictionary)}; binarize with the same dictionary (--srcdict)"
+                f"{self.name}: expected the vocabulary of the data folder's {language} dictionary, {len(dictionary)} "
+                f"symbols, found a model with {matrix.size(0)}; binarize with the same dictionary (--srcdict)"
             )
         own = self.dictionaries.get(language) or self.own_dictionary(file_name)
         if own is None:
             logger.warning(
-                f"{self.name}: whether it was trained with the {language} dictionary of the data folder is not known: it "
-                f"carries none, and its own data folder ({self.task.get('data')}) was not found"
+                f"{self.name}: cannot tell whether it was trained with the {language} dictionary of the data folder: "
+                f"it contains no dictionary, and its own data folder ({self.task.get('data')}) was not found"
             )
             return
         difference = vocabulary_difference(own, dictionary)
@@ -150,21 +154,21 @@ class Checkpoint:
             )
 
     def own_dictionary(self, file_name: str) -> Optional[Dictionary]:
-        """The dictionary that stands beside the checkpoint, or in the data folder that the model was trained on.
+        """The dictionary beside the checkpoint or in the data folder that the model was trained on; None if not found.
 
-        A relative folder is looked for below the working directory, and below the checkpoint's folder and its parents.
+        A relative data folder is looked for in the working directory, in the checkpoint's folder and in its parents.
         """
         folder = (self.task.get("data") or "").split(os.pathsep)[0]
         here = Path(self.path).absolute().parent
         candidates = [here, *(start / folder for start in (Path.cwd(), here, *here.parents) if folder)]
-        found = next((path / file_name for path in candidates if (path / file_name).is_file()), None)
-        return found and load_dictionary(str(found))
+        path = next((place / file_name for place in candidates if (place / file_name).is_file()), None)
+        return load_dictionary(str(path)) if path else None
 
 
 def build_config(model_cfg: Dict[str, Any]):
-    """A plain model configuration as fairseq's ``build_model`` wants it.
+    """A plain model configuration in the form that fairseq's ``build_model`` requires.
 
-    That is a flat namespace for architectures without a dataclass, a `DictConfig` for those with one.
+    That is a flat namespace for architectures without a dataclass, and a `DictConfig` for those with one.
     """
     from fairseq.models import ARCH_MODEL_REGISTRY
 
@@ -179,14 +183,14 @@ def build_config(model_cfg: Dict[str, Any]):
 def save_plain(checkpoint: Checkpoint, path: str):
     """Write one model as an ordinary ``translation`` checkpoint that fairseq reads without this plugin.
 
-    It holds tensors and plain values only, so that ``torch.load(weights_only=True)`` takes it with nothing allowed.
+    It contains tensors and plain values only, so that ``torch.load(weights_only=True)`` accepts it as it is.
     """
     model_cfg = dict(checkpoint.model_cfg)
     model_cfg["_name"] = model_cfg.get("_name") or model_cfg.get("arch")
     keep = {"data", "source_lang", "target_lang", "left_pad_source", "left_pad_target"}
     keep |= {"max_source_positions", "max_target_positions"}
     task = {"_name": "translation", **{key: value for key, value in checkpoint.task.items() if key in keep}}
-    # by key: omegaconf 2.0's items() fails on the namespace that is the model's
+    # by key: omegaconf 2.0's items() fails on the model's namespace
     full_cfg = checkpoint.full_cfg
     cfg = {key: plain(full_cfg[key]) for key in full_cfg if key not in ("model", "task", "criterion")}
     cfg.update(model=model_cfg, task=task, criterion={"_name": "cross_entropy", "sentence_avg": False})
@@ -206,7 +210,7 @@ def save_plain(checkpoint: Checkpoint, path: str):
             }
         ],
         "task_state": {},
-        # what --finetune-from-model and --restore-file read
+        # read by --finetune-from-model and --restore-file
         "extra_state": {
             "train_iterator": {"version": 2, "epoch": 1, "iterations_in_epoch": 0, "shuffle": True},
             "val_loss": None,
@@ -216,12 +220,12 @@ def save_plain(checkpoint: Checkpoint, path: str):
 
 
 def write_checkpoint(state: Dict[str, Any], path: str):
-    """``torch.save``, atomically, making the folder where it does not exist."""
+    """``torch.save``, atomically; creates the folder if it does not exist."""
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     with written_atomically(path) as file:
         try:
             torch.save(state, file)
         except RuntimeError as error:
-            if isinstance(error.__context__, OSError):  # such as a full disk, of which torch's writer says nothing
+            if isinstance(error.__context__, OSError):  # such as a full disk, which torch's writer does not mention
                 raise error.__context__ from None
             raise

@@ -1,4 +1,4 @@
-"""Writing files so that nobody ever reads a half-written one, nor has it written elsewhere; and telling their content."""
+"""Files that nobody reads half-written, and whose place nobody can redirect; and the digest of a file's content."""
 
 import contextlib
 import fcntl
@@ -8,7 +8,7 @@ import os
 import re
 import tempfile
 import uuid
-from typing import IO, Iterator, Optional
+from typing import IO, Iterator, Optional, Tuple
 
 UNFINISHED = re.compile(r".*\.[0-9a-f]{32}\.tmp")
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)
@@ -16,19 +16,19 @@ NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 @contextlib.contextmanager
 def written_atomically(path: str, mode: str = "wb", **keywords) -> Iterator[IO]:
-    """Open a file beside `path`, which replaces it when the block ends well, and is removed when it does not.
+    """Open a file beside `path` that replaces it when the block succeeds, and is removed when the block fails.
 
-    Its name is random and it is made anew, never through a symbolic link: nobody can prepare where it leads. A link at
-    `path` itself is replaced, not followed. Unlike `tempfile`'s files, others may read it as the umask says. What a
-    killed process left of an earlier attempt is removed.
+    The file's name is random and it is never opened through a symbolic link, so that nobody can plant one. A link at
+    `path` itself is replaced, not followed. Unlike with `tempfile`, permissions follow the umask. Files that a killed
+    process left behind are removed.
 
     Args:
         mode: ``"wb"`` or ``"w"``.
-        keywords: as of `open`, such as ``encoding``.
+        keywords: passed to `open`, such as ``encoding``.
 
-    Raises `OSError` where the folder cannot be written.
+    Raises `OSError` if the folder cannot be written to.
     """
-    beside, descriptor = _made_anew(path)
+    beside, descriptor = _create_beside(path)
     try:
         with open(descriptor, mode, **keywords) as file:
             yield file
@@ -38,15 +38,15 @@ def written_atomically(path: str, mode: str = "wb", **keywords) -> Iterator[IO]:
         with contextlib.suppress(FileNotFoundError):
             os.remove(beside)
         if isinstance(error, OSError):
-            error.filename = error.filename or path  # a full disk does not say where
+            error.filename = error.filename or path  # the error of a full disk does not name the file
         raise
     remove_unfinished(f"{glob.escape(path)}.*")
 
 
 def remove_unfinished(pattern: str):
-    """Remove the files of `written_atomically` that a killed process left: those that nobody holds the lock of."""
+    """Remove files of `written_atomically` that a killed process left behind: those that nobody has locked."""
     for path in filter(UNFINISHED.fullmatch, glob.glob(pattern)):
-        with contextlib.suppress(OSError):  # in use, gone, or of another user
+        with contextlib.suppress(OSError):  # in use, gone, or another user's
             descriptor = os.open(path, os.O_RDONLY | NO_LINK)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -65,20 +65,21 @@ def content_digest(path: str) -> bytes:
 
 
 def why_not_writable(folder: str) -> Optional[str]:
-    """What is in the way of files in a folder, which need not exist; None where nothing is known to be."""
-    there = os.path.abspath(folder)
-    while not os.path.lexists(there):
-        there = os.path.dirname(there)
-    if not os.path.isdir(there):
-        return f"{there} is not a folder"
+    """Why files cannot be written to a folder, which need not exist; None if nothing is known to prevent it."""
+    parent = os.path.abspath(folder)  # the folder itself, or its nearest parent that exists
+    while not os.path.lexists(parent):
+        parent = os.path.dirname(parent)
+    if not os.path.isdir(parent):
+        return f"{parent} is not a folder"
     try:
-        with tempfile.TemporaryFile(dir=there):
+        with tempfile.TemporaryFile(dir=parent):
             return None
     except OSError as error:
-        return f"{error.strerror}: {there}"
+        return f"{error.strerror}: {parent}"
 
 
-def _made_anew(path: str):
+def _create_beside(path: str) -> Tuple[str, int]:
+    """Create and lock a file with a random name; return its path and descriptor."""
     while True:
         beside = f"{path}.{uuid.uuid4().hex}.tmp"
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK, 0o666)
@@ -86,4 +87,4 @@ def _made_anew(path: str):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         if os.fstat(descriptor).st_nlink:
             return beside, descriptor
-        os.close(descriptor)  # somebody took it for abandoned before it was locked
+        os.close(descriptor)  # another process took it for abandoned before it was locked

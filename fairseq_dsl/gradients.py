@@ -1,4 +1,4 @@
-"""The gradients of each model of the pair: their norms, and clipping each on its own."""
+"""The gradients of each model of the pair: their norms, and clipping each model on its own."""
 
 from typing import Dict, Iterator, List, Tuple
 
@@ -9,31 +9,34 @@ from torch import Tensor
 
 
 def clip_and_log_gradients(optimizer, models: Dict[str, nn.Module], max_norm: float):
-    """Clip each model's gradient at `max_norm` (0: do not), and log its norm before any clipping, and its parameters'.
+    """Clip each model's gradient at `max_norm` (0: do not); log its norm before any clipping, and its parameters' norm.
 
-    To be called when the gradients are reduced over workers, divided by the sample size and clipped together
-    (``--clip-norm``, which leaves each model its share of the norm), before the step.
+    Call it before the optimizer's step, when the gradients have been reduced over workers, divided by the sample size
+    and clipped together (``--clip-norm``, which leaves each model its share of the norm).
     """
-    found = [(direction, parts, norm_of(parts) * factor) for direction, parts, factor in gradients_by_model(optimizer, models)]
-    total = norm_of([norm for _, _, norm in found])
+    clipped = [
+        (direction, parts, norm_of(parts) * factor)
+        for direction, parts, factor in gradients_by_model(optimizer, models)
+    ]
+    total = norm_of([norm for _, _, norm in clipped])
     before = getattr(optimizer, "norm_before_clipping", total)
-    for direction, parts, norm in found:
+    for direction, parts, norm in clipped:
         share = norm / total.clamp(min=torch.finfo(total.dtype).tiny)
         metrics.log_scalar(f"gnorm_{direction}", before * share, priority=410, round=3)
         pnorm = norm_of([p.detach() for p in models[direction].parameters() if p.requires_grad])
         metrics.log_scalar(f"pnorm_{direction}", pnorm, priority=420, round=3)
-        # A norm that is not finite: AMP skips the update, and the trainer has stopped all others before.
+        # If the norm is not finite, AMP skips the update; without AMP the trainer has stopped before.
         if max_norm > 0 and torch.isfinite(norm) and norm > max_norm:
             for gradient in parts:
                 gradient.mul_(max_norm / norm)
 
 
 def gradients_by_model(optimizer, models: Dict[str, nn.Module]) -> Iterator[Tuple[str, List[Tensor], float]]:
-    """Yield each direction with the gradients that count, and the factor that they are still to be multiplied by.
+    """Yield each direction with the gradients of its model, and the factor by which they are still to be multiplied.
 
     In single precision and under ``--amp`` these are the parameters' own. Under ``--fp16`` they are those of the fp32
-    copies, made before this point: slices of one flat buffer in the order of the parameters, or one for each parameter;
-    the loss scale and the sample size are in the optimizer's pending factor.
+    copies: slices of one flat buffer in the order of the parameters, or one for each parameter; the loss scale and the
+    sample size are in the optimizer's pending factor.
     """
     factor = getattr(optimizer, "_multiply_factor", 1.0)
     masters = {}
@@ -54,7 +57,7 @@ def gradients_by_model(optimizer, models: Dict[str, nn.Module]) -> Iterator[Tupl
 
 
 def norm_of(tensors: List[Tensor]) -> Tensor:
-    """The Euclidean norm over all of the tensors, in float32."""
+    """The Euclidean norm of all tensors together, in float32."""
     if not tensors:
         return torch.zeros(())
     return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(t, dtype=torch.float32) for t in tensors]))

@@ -1,8 +1,8 @@
 """The objectives, as pure functions of log-probabilities.
 
 All log-probabilities are natural (nats), of whole sentences with their end-of-sentence symbol, summed over tokens.
-``x`` is a sentence of the primal source language, ``y`` its translation; the primal model gives P(y|x), the dual one
-P(x|y), and frozen language models the marginals P(x) and P(y). One value per sentence pair: shape ``(pairs,)``.
+``x`` is a sentence of the primal source language, ``y`` its translation; the primal model gives P(y|x), the dual model
+P(x|y), and frozen language models the marginals P(x) and P(y). There is one value per sentence pair: ``(pairs,)``.
 
 The duality of Xia et al. 2017, "Dual Supervised Learning" (https://arxiv.org/abs/1707.00415), section 3:
 P(x) P(y|x) = P(y) P(x|y) for a perfect pair of models.
@@ -16,7 +16,7 @@ from torch import Tensor
 
 
 class TokenScores(NamedTuple):
-    """What one direction's model says of its target sentences; each of shape ``(sentences,)``, in nats."""
+    """One direction's scores of its target sentences; each of shape ``(sentences,)``, in nats."""
 
     log_prob: Tensor
     """log P(target | source), differentiable."""
@@ -30,7 +30,7 @@ def score_targets(lprobs: Tensor, target: Tensor, pad: int, label_smoothing: flo
     Args:
         lprobs: ``(sentences, length, vocabulary)``, normalized log-probabilities, float32 or better.
         target: ``(sentences, length)``, the gold symbols, padded with `pad`.
-        pad: the padding symbol; its positions count nothing.
+        pad: the padding symbol; its positions count as 0.
         label_smoothing: the mass ε that fairseq's ``label_smoothed_cross_entropy`` spreads evenly over the
             other ``vocabulary - 1`` symbols.
 
@@ -52,7 +52,7 @@ def score_targets(lprobs: Tensor, target: Tensor, pad: int, label_smoothing: flo
 class _GoldAndSum(torch.autograd.Function):
     """``lprobs.gather(-1, target)`` and ``lprobs.sum(-1)``, with one gradient for both.
 
-    Left to autograd, each makes a tensor of the size of `lprobs` and a third adds them up: 5% of a small model's update.
+    Autograd would make a tensor as large as `lprobs` for each, and a third for their sum: 5% of a small model's update.
     """
 
     @staticmethod
@@ -78,7 +78,7 @@ def duality_gap(log_p_x: Tensor, log_p_y_given_x: Tensor, log_p_y: Tensor, log_p
 
 
 def gap_penalty(gap: Tensor, clip: Optional[float] = None) -> Tensor:
-    """gap², or with a clip c Huber's 2c|gap| - c² outside [-c, c]: its gradient is bounded and never vanishes.
+    """gap², or with a clip c Huber's 2c|gap| - c² outside [-c, c], whose gradient is bounded and never vanishes.
 
     >>> gap_penalty(torch.tensor([3.0, -20.0]), clip=10)
     tensor([  9., 300.])
@@ -110,7 +110,7 @@ def duality_terms(
     log_p_x_given_y: Tensor,
     clip: Optional[float] = None,
 ) -> DualityTerms:
-    """The regularizer of each direction, the other direction held constant, so that their weights λ may differ.
+    """The regularizer of each direction with the other direction held constant, so that their weights λ may differ.
 
     >>> primal = torch.tensor([-4.0], requires_grad=True)
     >>> dual = torch.tensor([-7.0], requires_grad=True)
@@ -133,11 +133,11 @@ def unlearnt(
     clip: Optional[float] = None,
     parallel_weight: float = 1.0,
 ) -> Tensor:
-    """Which pairs one of the models is taught to find less likely; ``(pairs,)``, bool.
+    """Which pairs one of the models is trained to find less likely; ``(pairs,)``, bool.
 
-    The loss raises log P(y|x) with the weight w(1 - ε) - λ·penalty'(gap), and log P(x|y) with w(1 - ε) + λ'·penalty'(gap),
-    where w weighs the cross-entropy: where either is negative, that direction un-learns the pair. With w = 1, without
-    smoothing and clip, that is |gap| > 1/(2λ).
+    The loss raises log P(y|x) with the weight w(1 - ε) - λ·penalty'(gap), and log P(x|y) with the weight
+    w(1 - ε) + λ'·penalty'(gap), where w weights the cross-entropy: if either is negative, that direction un-learns the
+    pair. With w = 1 and neither smoothing nor clip, this is |gap| > 1/(2λ).
 
     >>> unlearnt(torch.tensor([-60.0, 0.0, 49.0, 51.0]), 0.01, 0.01)
     tensor([ True, False, False,  True])
@@ -149,19 +149,18 @@ def unlearnt(
 
 # ---- K sampled translations of each sentence: tensors of shape (sentences, K)
 #
-# y is a sentence whose counterpart is not known, x_1 ... x_K are drawn from a proposal q(x|y).
+# y is a sentence whose translation is unknown; x_1 ... x_K are drawn from a proposal q(x|y).
 
 
 def sampled_log_prob(lprobs: Tensor, target: Tensor, pad: int, eos: int, cut: Tensor) -> Tensor:
     """log of the probability with which fairseq's sampler draws each sentence, differentiable; ``(rows,)``.
 
-    The sampler never draws `pad`, never ends a sentence before its first word, and ends it with certainty at the limit
-    on lengths.
+    The sampler never draws `pad`, never ends a sentence before its first word, and always ends it at the length limit.
 
     Args:
         lprobs: ``(rows, length, vocabulary)``, the model's normalized log-probabilities, at the sampler's temperature.
         target: ``(rows, length)``, the sampled symbols, padded with `pad` on either side.
-        cut: ``(rows,)``, bool: which sentences were ended by the limit on lengths.
+        cut: ``(rows,)``, bool: which sentences the length limit ended.
 
     >>> lprobs = torch.tensor([[[0.5, 0.25, 0.25], [0.5, 0.25, 0.25]]]).log()  # of </s>, <pad> and one word
     >>> sampled_log_prob(lprobs, torch.tensor([[2, 0]]), pad=1, eos=0, cut=torch.tensor([False])).exp()
@@ -178,10 +177,10 @@ def sampled_log_prob(lprobs: Tensor, target: Tensor, pad: int, eos: int, cut: Te
 
 
 def baseline(reward: Tensor, kind: str) -> Tensor:
-    """What is subtracted from each sample's reward to lower the variance of the policy gradient; ``(sentences, K)``.
+    """What is subtracted from each sample's reward to reduce the variance of the policy gradient; ``(sentences, K)``.
 
-    ``leave-one-out``, the mean of the other samples of the sentence, leaves the expectation of the gradient as it is;
-    ``mean``, of all its samples, multiplies it by (K - 1)/K.
+    ``leave-one-out``, the mean of the sentence's other samples, does not change the expected gradient; ``mean``, of all
+    its samples, multiplies it by (K - 1)/K; ``none`` is 0.
 
     >>> baseline(torch.tensor([[1.0, 2.0, 6.0]]), "leave-one-out")
     tensor([[4.0000, 3.5000, 1.5000]])
@@ -194,7 +193,7 @@ def baseline(reward: Tensor, kind: str) -> Tensor:
 
 
 def policy_loss(log_prob: Tensor, advantage: Tensor) -> Tensor:
-    """-(1/K) Σ_k advantage_k log π(sample_k), whose gradient is that of the expected reward, negated; ``(sentences,)``.
+    """-(1/K) Σ_k advantage_k log π(sample_k), whose gradient is minus that of the expected reward; ``(sentences,)``.
 
     Williams 1992, "Simple Statistical Gradient-Following Algorithms": REINFORCE.
     """
@@ -202,12 +201,12 @@ def policy_loss(log_prob: Tensor, advantage: Tensor) -> Tensor:
 
 
 def log_importance_weights(log_p_y_given_x: Tensor, log_p_x: Tensor, log_q: Tensor) -> Tensor:
-    """log P(x_k) P(y|x_k) / q(x_k|y), ``(sentences, K)``: the samples' parts of P(y) = E_q[P(x) P(y|x) / q(x|y)]."""
+    """log P(x_k) P(y|x_k) / q(x_k|y), ``(sentences, K)``: the samples' terms of P(y) = E_q[P(x) P(y|x) / q(x|y)]."""
     return log_p_x + log_p_y_given_x - log_q
 
 
 def log_mean_exp(log_weights: Tensor) -> Tensor:
-    """log (1/K) Σ_k w_k; ``(sentences,)``. Of importance weights it is the estimate of log P(y).
+    """log (1/K) Σ_k w_k; ``(sentences,)``. For importance weights this estimates log P(y).
 
     Wang et al. 2018, "Dual Transfer Learning for Neural Machine Translation with Marginal Distribution Regularization".
 
@@ -218,7 +217,7 @@ def log_mean_exp(log_weights: Tensor) -> Tensor:
 
 
 def effective_sample_size(log_weights: Tensor) -> Tensor:
-    """(Σ w)² / Σ w², from 1 (one sample has all the weight) to K (all weigh the same); ``(sentences,)``.
+    """(Σ w)² / Σ w², from 1 (one sample has all the weight) to K (all have the same weight); ``(sentences,)``.
 
     >>> effective_sample_size(torch.tensor([[1.0, 1.0, 2.0]]).log())
     tensor([2.6667])
@@ -233,7 +232,8 @@ def expected_risk(log_prob: Tensor, risk: Tensor, sharpness: float) -> Tensor:
 
     Args:
         log_prob: ``(sentences, candidates)``, log P(y_k|x); -inf where a sentence has fewer candidates.
-        risk: ``(sentences, candidates)``, Δ: constant.
+        risk: ``(sentences, candidates)``, Δ, a constant.
+        sharpness: α.
 
     >>> expected_risk(torch.tensor([[0.6, 0.2, 0.0]]).log(), torch.tensor([[1.0, 0.0, 9.0]]), sharpness=1.0)
     tensor([0.7500])

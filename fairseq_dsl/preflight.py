@@ -1,4 +1,4 @@
-"""What can be known of a command before its first update: flags of fairseq that would end it later, in a traceback."""
+"""Checks before the first update: values of fairseq's flags that would end in a traceback later."""
 
 import argparse
 import copy
@@ -15,7 +15,7 @@ from fairseq.data import data_utils, encoders
 from fairseq.dataclass.configs import GenerationConfig
 from fairseq.logging import metrics
 from fairseq.optim import lr_scheduler
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig
 
 from .bleu import STATISTICS
 from .errors import BadInput, first_line
@@ -24,7 +24,7 @@ from .ranges import Range, at_least
 
 ANY_BUT_0 = Range(-math.inf, math.inf, "any number but 0", hole=0)
 
-# What fairseq divides by, or fails on; all that it takes is left to it.
+# Only what fairseq divides by or fails on: whatever else it accepts is left to it.
 NUMBERS = {
     "common.log_interval": ANY_BUT_0,
     "dataset.num_workers": at_least(0, 1024),
@@ -45,22 +45,32 @@ FOLDERS = ("save_dir", "tensorboard_logdir")
 
 
 def check_fairseq(task: Any):
-    """Refuse numbers of fairseq's flags, of the whole configuration that the task's one is a part of."""
-    root = task._get_parent() if isinstance(task, DictConfig) else None
+    """Refuse numbers of fairseq's flags that cannot work.
+
+    Args:
+        task: the task's configuration; the configuration that it is part of is checked too.
+    """
+    root = _whole_configuration(task)
     for place, within in NUMBERS.items():
         part, _, name = place.partition(".")
         group = task if part == "task" else root and root.get(part)
         value = getattr(group, name, None) if group is not None else None
-        for number in value if OmegaConf.is_list(value) else [value]:
+        for number in value if isinstance(value, ListConfig) else [value]:
             within.check(f"--{name.replace('_', '-')}", number)
     if root and root.get("optimizer") and root.get("lr_scheduler"):
         _try_schedule(root)
 
 
+def _whole_configuration(task: Any) -> Optional[DictConfig]:
+    """The configuration that the task's one is part of; None where there is only the task's."""
+    root = task._get_parent() if isinstance(task, DictConfig) else None
+    return root if isinstance(root, DictConfig) else None
+
+
 def _try_schedule(root: DictConfig):
-    """The first updates of a parameter of its own: some settings of optimizers and schedules are divided by."""
+    """Make the first updates of a made-up parameter: optimizers and schedules divide by some of their settings."""
     if root.optimizer._name == "composite":
-        return  # its groups are those of the model's parameters
+        return  # its groups need the model's parameters
     flags = f"--optimizer {root.optimizer._name} --lr-scheduler {root.lr_scheduler._name}"
     root = copy.deepcopy(root)
     try:
@@ -76,11 +86,11 @@ def _try_schedule(root: DictConfig):
     except (ArithmeticError, AssertionError, NameError, SyntaxError, ValueError) as error:
         raise BadInput(f"{flags}: cannot be used with their other flags ({first_line(error)})") from error
     except Exception:
-        return  # what this device or installation lacks, and not what the numbers are: the trainer says it
+        return  # not the numbers' fault, but lacking on this device or installation: the trainer reports it
 
 
 def add_checks(parser: argparse.ArgumentParser):
-    """Check what fairseq fails on before it sets up the task: while the flags of ``fairseq-train`` are read."""
+    """Check flags that fairseq fails on before it sets up the task, while ``fairseq-train`` reads its flags."""
     for action in parser._actions:
         if action.dest == "seed":
             action.type = _checked(action.type, lambda value: SEED.check("--seed", value))
@@ -105,34 +115,40 @@ def _checked(kind, check):
 
 
 def check_log_file(path: str):
+    """Refuse a ``--log-file`` in a folder that is missing or cannot be written to."""
     folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder):
-        raise BadInput(f"--log-file {path}: no such folder, {folder}")
+        raise BadInput(f"--log-file {path}: expected a file in an existing folder, found no folder {folder}")
     check_folder("--log-file", folder)
 
 
 def check_folder(flag: str, folder: str):
-    """Refuse a folder that cannot be made, or written to."""
+    """Refuse a folder that cannot be created or written to."""
     reason = why_not_writable(folder)
     if reason:
         raise BadInput(f"{flag} {folder}: cannot be written ({reason})")
 
 
 def check_bleu(cfg: Any):
-    """Refuse what validation's BLEU, or the risk, would fail on; `cfg` is of a translation task."""
+    """Refuse settings of BLEU, which validation and the risk use, that cannot work.
+
+    Args:
+        cfg: the configuration of a translation task.
+    """
     arguments = _json("--eval-bleu-args", cfg.eval_bleu_args)
     for flag in fields(GenerationConfig):
         value = arguments.get(flag.name)
         if flag.type in (int, float) and flag.name in arguments:
-            right = (int, float) if flag.type is float else int
-            if not isinstance(value, right) or isinstance(value, bool):
-                raise BadInput(f"--eval-bleu-args: {flag.name} is {value!r}; expected a number, as of {flag.type.__name__}")
+            kinds = (int, float) if flag.type is float else (int,)
+            if not isinstance(value, kinds) or isinstance(value, bool):
+                expected = "a number" if flag.type is float else "a whole number"
+                raise BadInput(f"--eval-bleu-args: expected {expected} for {flag.name}, found {value!r}")
     at_least(1, 10**4).check("--eval-bleu-args: beam", arguments.get("beam"))
     Range(1e-6, 1e6, "a number above 0").check("--eval-bleu-args: temperature", arguments.get("temperature"))
     name, detokenizer = cfg.eval_bleu_detok, _json("--eval-bleu-detok-args", cfg.eval_bleu_detok_args)
     known = sorted(encoders.TOKENIZER_REGISTRY)
     if name is not None and name not in known:
-        raise BadInput(f"--eval-bleu-detok {name}: not a tokenizer of fairseq; expected one of {', '.join(known)}")
+        raise BadInput(f"--eval-bleu-detok {name}: expected one of fairseq's tokenizers: {', '.join(known)}")
     try:
         encoders.build_tokenizer(Namespace(tokenizer=name, **detokenizer))
     except Exception as error:  # a package that is not installed, files that do not exist
@@ -141,8 +157,8 @@ def check_bleu(cfg: Any):
         data_utils.post_process("", cfg.eval_bleu_remove_bpe)
     except NotImplementedError as error:
         raise BadInput(
-            f"--eval-bleu-remove-bpe {cfg.eval_bleu_remove_bpe}: not a post-processor of fairseq; expected "
-            "sentencepiece, wordpiece, subword_nmt, '@@ ', letter, silence, _EOW, or none"
+            f"--eval-bleu-remove-bpe {cfg.eval_bleu_remove_bpe}: expected one of fairseq's post-processors: "
+            "sentencepiece, wordpiece, subword_nmt, '@@ ', letter, silence, _EOW, none"
         ) from error
 
 
@@ -150,24 +166,28 @@ def _json(flag: str, text: Optional[str]) -> dict:
     try:
         value = json.loads(text or "{}")
     except ValueError as error:
-        raise BadInput(f"{flag} {text}: not JSON ({error}); expected an object, such as '{{\"beam\": 4}}'") from error
+        raise BadInput(f"{flag} {text}: expected a JSON object, such as '{{\"beam\": 4}}' ({error})") from error
     if not isinstance(value, dict):
-        raise BadInput(f"{flag} {text}: expected an object of JSON, such as '{{\"beam\": 4}}'")
+        raise BadInput(
+            f"{flag} {text}: expected a JSON object, such as '{{\"beam\": 4}}', found {type(value).__name__}"
+        )
     return value
 
 
 def check_metric(task: Any, criterion: Any, gaps: bool):
     """Refuse a ``--best-checkpoint-metric`` that validation does not log; `gaps`: whether duality gaps are known."""
-    root = task.cfg._get_parent() if isinstance(task.cfg, DictConfig) else None
+    root = _whole_configuration(task.cfg)
     if not root or not root.get("checkpoint") or root.dataset.disable_validation:
         return
     name, known = root.checkpoint.best_checkpoint_metric, validation_metrics(task, criterion, gaps)
     if name not in known:
-        raise BadInput(f"--best-checkpoint-metric {name}: validation does not log it; expected one of {', '.join(known)}")
+        raise BadInput(
+            f"--best-checkpoint-metric {name}: validation does not log it; expected one of {', '.join(known)}"
+        )
 
 
 def validation_metrics(task: Any, criterion: Any, gaps: bool) -> Iterable[str]:
-    """The names of what validation logs: of a batch of one pair, made up."""
+    """The names of what validation logs, from the logging output of a made-up batch of one pair."""
     log = dict.fromkeys(("loss", "ntokens", "nsentences", "sample_size"), 1.0)
     log["scored"] = float(gaps)
     for direction in task.directions:

@@ -1,4 +1,4 @@
-"""What the numbers of flags may be, declared beside each flag, and checked at one place."""
+"""The range of each numeric flag, declared beside the flag and checked in one place."""
 
 from dataclasses import field, fields
 from typing import Any, NamedTuple, Optional
@@ -7,29 +7,31 @@ from omegaconf import DictConfig, OmegaConf
 
 from .errors import BadInput
 
-MANY = 10**9  # updates: more are never reached
+MANY = 10**9  # updates; no run reaches more
 
 
 class Range(NamedTuple):
-    """Numbers from `low` to `high`; neither nan nor an infinity is among them."""
+    """Numbers from `low` to `high`; NaN is never one of them."""
 
     low: float
     high: float
     text: str
-    """What is wanted, as the message says it."""
+    """The range in words, for the message: "a number of 0 or more"."""
     beyond: Optional[str] = None
-    """The same where a number is too large, for a bound that is met by mistake alone."""
+    """Replaces `text` if the number is too large, for an upper bound that is only ever exceeded by mistake."""
     hole: Optional[float] = None
-    """A number in between that is not in the range."""
+    """A number between `low` and `high` that is not in the range."""
 
     def check(self, flag: str, value: Optional[float]):
-        """Raise `BadInput` for a number outside; None, which stands for a flag that is not given, is accepted."""
+        """Raise `BadInput` if the value is out of range; None, for a flag that is not given, is accepted."""
         if value is None or (self.low <= value <= self.high and value != self.hole):
             return
-        raise BadInput(f"{flag} {value}: {value > self.high and self.beyond or self.text} is wanted")
+        expected = self.beyond if self.beyond and value > self.high else self.text
+        raise BadInput(f"{flag} {value}: expected {expected}")
 
 
 def at_least(low: float, high: float, text: str = "a number of {} or more") -> Range:
+    """Numbers from `low` on, with `high` as a bound against mistakes."""
     return Range(low, high, text.format(low), f"a number of at most {high:g}")
 
 
@@ -41,13 +43,15 @@ UPDATES = at_least(0, MANY)
 
 
 def number(default: Any, within: Range, help: str) -> Any:
-    """A numeric field of a configuration, with the range of its values."""
+    """A numeric field of a configuration dataclass, with the range of its values."""
     return field(default=default, metadata={"help": help, "range": within})
 
 
 def check_numbers(cfg: Any):
-    """Refuse a configuration of ours with a number that is outside of the range of its flag."""
+    """Refuse a configuration with a number that is outside the range declared for it by `number`."""
     kind = OmegaConf.get_type(cfg) if isinstance(cfg, DictConfig) else type(cfg)
+    if kind is None:  # of an empty configuration
+        return
     for flag in fields(kind):
         if "range" in flag.metadata:
             flag.metadata["range"].check(f"--{flag.name.replace('_', '-')}", getattr(cfg, flag.name))

@@ -1,7 +1,8 @@
-"""The samples that a method learned from, written down so that whatever it estimated by them can be computed again."""
+"""The samples that a method learned from, stored so that everything estimated from them can be recomputed."""
 
 import contextlib
 import glob
+import itertools
 import json
 import logging
 import math
@@ -21,14 +22,15 @@ logger = logging.getLogger(__name__)
 
 
 class SampleLog:
-    """``samples.WORKER.jsonl``: a line of JSON for each sentence that this worker sampled for.
+    """``samples.WORKER.jsonl``: JSON Lines, one for each sentence that this worker drew samples for.
 
-    Each sentence of each batch of each update is there once, in this order, whatever interrupted the run: what an
-    update wrote is dropped when it is made again. `BadInput` is raised where the file cannot be written, or is none.
+    Each sentence of each batch of each update appears once, in this order, whatever interrupted the run: when an update
+    is repeated, its earlier lines are dropped. `BadInput` is raised if the file cannot be written, or is not a plain
+    file.
 
     Args:
-        folder: of ``--save-samples``; it is made when training begins.
-        workers, worker: how many train together, and which of them this is.
+        folder: the value of ``--save-samples``; it is created when training begins.
+        workers, worker: the number of workers that train together, and the number of this one.
     """
 
     def __init__(self, folder: str, workers: int = 1, worker: int = 0):
@@ -36,15 +38,15 @@ class SampleLog:
         self.path = os.path.join(folder, f"samples.{worker}.jsonl")
         self._update, self._batch, self._dummy = 0, 0, False
         self._update_begins = True
-        self._last: Optional[Tuple[int, int]] = None  # the update whose lines are last in the file, and where they begin
+        self._last: Optional[Tuple[int, int]] = None  # the last update in the file, and its offset
         check_folder("--save-samples", folder)
 
     def begin_update(self):
-        """The next batch is the first of an update, or of another attempt at it: half precision skips some."""
+        """The next batch is the first of an update, or of another attempt at one that half precision skipped."""
         self._update_begins = True
 
     def begin_batch(self, update: int, dummy: bool):
-        """The lines to come are of this update's next batch; of a dummy, whose gradient is none, they are not written."""
+        """The following lines belong to the next batch of this update; those of a dummy batch are not written."""
         self._update, self._dummy = update, dummy
         self._batch = 0 if self._update_begins else self._batch + 1
         if self._update_begins:
@@ -53,7 +55,7 @@ class SampleLog:
                 self._drop_from(update)
 
     def write(self, lines: Iterable[Dict[str, Any]]):
-        """Append lines; each gets the numbers of its update, and of its batch within that."""
+        """Append lines, each with the number of its update and of its batch within the update."""
         if self._dummy:
             return
         with self._explained(), _opened(self.path, "ab") as file:
@@ -71,7 +73,7 @@ class SampleLog:
             self._last = update, file.seek(0, os.SEEK_END)
 
     def _left_by_an_earlier_process(self) -> Iterator[str]:
-        """This worker's file; for the first worker also those of workers that there are no longer."""
+        """This worker's file, and for the first worker also those of workers that no longer exist."""
         if os.path.lexists(self.path):
             yield self.path
         for path in glob.glob(os.path.join(glob.escape(self.folder), "samples.*.jsonl")) if self.worker == 0 else ():
@@ -88,22 +90,22 @@ class SampleLog:
 
 
 def keep_updates_before(update: int, path: str):
-    """Drop the lines of an update and later ones, and lines that were cut.
+    """Drop the lines of an update and of later ones, and incomplete lines.
 
-    With the first update another run begins: then the whole file is renamed and kept.
+    Update 0 begins another run: then the whole file is kept under another name.
     """
     with _opened(path, "rb") as file:
         if update:
-            with written_atomically(path) as kept:
-                kept.writelines(line for line in file if _update_of(line) < update)
+            with written_atomically(path) as shorter:
+                shorter.writelines(line for line in file if _update_of(line) < update)
         elif os.fstat(file.fileno()).st_size:
-            kept = next(name for name in (f"{path}.{number}" for number in range(1, 10**9)) if not os.path.lexists(name))
+            kept = next(name for name in (f"{path}.{i}" for i in itertools.count(1)) if not os.path.lexists(name))
             os.rename(path, kept)
-            logger.warning(f"{path}: held samples of an earlier run; they are kept as {kept}")
+            logger.warning(f"{path}: contained samples of an earlier run; they are kept as {kept}")
 
 
 def _update_of(line: bytes) -> float:
-    """The update that a line is of; infinite for one that was cut."""
+    """The update of a line; infinite if the line is incomplete."""
     try:
         return int(json.loads(line)["update"]) if line.endswith(b"\n") else math.inf
     except (ValueError, TypeError, KeyError):
@@ -112,16 +114,16 @@ def _update_of(line: bytes) -> float:
 
 @contextlib.contextmanager
 def _opened(path: str, mode: str) -> Iterator[IO]:
-    """Open an ordinary file, which appending makes: nothing that a symbolic link leads to."""
+    """Open a plain file, created if it is opened for appending; never through a symbolic link."""
     flags = os.O_RDONLY if mode == "rb" else os.O_RDWR | os.O_APPEND | os.O_CREAT
     with open(os.open(path, flags | os.O_NONBLOCK | NO_LINK, 0o666), mode) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(f"{path} is no ordinary file")
+            raise OSError(f"{path} is not a plain file")
         yield file
 
 
 def symbols(sentence: Tensor, dictionary: Dictionary) -> str:
-    """A sentence's symbols as they are, also ``<s>`` and ``<unk>``, but for the ``</s>`` that each ends with.
+    """A sentence's symbols as they are, including ``<s>`` and ``<unk>``, without the final ``</s>``.
 
     `Dictionary.encode_line` reads them back.
     """
@@ -129,7 +131,7 @@ def symbols(sentence: Tensor, dictionary: Dictionary) -> str:
 
 
 def as_json(value: Any) -> str:
-    """As JSON; numbers that are not finite, such as of a probability that is not known, are null."""
+    """As JSON; numbers that are not finite, such as an unknown probability, are null."""
 
     def finite(value):
         if isinstance(value, dict):

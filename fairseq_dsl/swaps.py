@@ -206,13 +206,13 @@ def refuse_other_text(name: str, languages: Sequence[str], sentences: Tensor, si
     own, other = (float(_log_frequencies(side, size)[sentences].sum()) for side in sides)
     if other > own:
         raise BadInput(
-            f"{name}: looks like {languages[1]}: by the words of the parallel data, log P of its first sentences is "
-            f"{own:.0f} nats as {languages[0]} and {other:.0f} as {languages[1]}; expected text of the source language "
-            "with --source-mono, and of the target language with --target-mono"
+            f"{name}: expected {languages[0]} text, found text that looks like {languages[1]}: by the word frequencies of the "
+            f"parallel data, log P of its first sentences is {own:.0f} nats as {languages[0]} and {other:.0f} as "
+            f"{languages[1]}; --source-mono is text of the source language, --target-mono of the target language"
         )
 
 
 def _log_frequencies(symbols: Tensor, size: int) -> Tensor:
-    """log of how often each symbol occurs, in nats; every symbol is counted once more."""
+    """log of each symbol's relative frequency, in nats, with add-one smoothing."""
     counts = torch.bincount(symbols, minlength=size) + 1
     return (counts.double() / counts.sum()).log()

@@ -1,6 +1,6 @@
-"""A checkpoint may be from anywhere: nothing in it is run, nothing outside it is read, its parameters are numbers.
+"""Checkpoints from untrusted sources: no code in them is run, nothing outside them is read, parameters are finite.
 
-``torch.load(weights_only=True)`` keeps code out of the pickle, not out of the configuration, whose text fairseq
+``torch.load(weights_only=True)`` keeps code out of the pickle, but not out of the configuration, whose text fairseq
 evaluates (``eval``) and OmegaConf resolves (``${oc.env:SECRET}``).
 """
 
@@ -19,35 +19,35 @@ from .errors import BadInput
 
 # ---- text that fairseq evaluates
 
-MAX_LENGTH = 10_000  # of a list that a literal may make by repetition; fairseq's longest are of some 20 layers
+MAX_LENGTH = 10_000  # of a list made by repetition; fairseq's longest have some 20 items, one per layer
 
 EVALUATED = frozenset(
-    # of fairseq's models, tasks, criterions and optimizers
+    # in fairseq's models, tasks, criterions and optimizers
     "adafactor_eps adam_betas adamax_betas lamb_betas adaptive_input_cutoff adaptive_softmax_cutoff character_filters "
     "conv_aggregator_layers conv_feature_layers decoder_attention decoder_layers downsample encoder_attention "
     "encoder_layers gated_attention left_pad_source left_pad_target override_encoder_layers pipeline_balance "
     "pipeline_decoder_balance pipeline_decoder_devices pipeline_devices pipeline_encoder_balance "
     "pipeline_encoder_devices pretrained project_input self_attention wer_args xformers_att_config "
     "encoder_xformers_att_config decoder_xformers_att_config "
-    # of fairseq's examples
+    # in fairseq's examples
     "conv_dec_config decoder_zero_init feature_encoder_spec model_overrides transformer_context transformer_dec_config "
     "transformer_enc_config transformer_sampling vggblock_enc_config".split()
 )
-"""The fields that fairseq evaluates. `literal` keeps code in any from running. A checkpoint with code in one of them is
-refused as it is read: the file is named, and no export or average passes it to a fairseq without this plugin."""
+"""The fields that fairseq evaluates. `literal` keeps code in any of them from running. A checkpoint with code in one is
+refused when it is read, so that the file is named, and no export or average passes the code on to stock fairseq."""
 
 
 def literal(text: str) -> Any:
-    """The value of a literal: stands in for ``eval`` in fairseq's modules.
+    """The value of a literal; replaces ``eval`` in fairseq's modules.
 
-    Literals may be added and multiplied, as in fairseq's own values.
+    Literals may be added and multiplied, as they are in fairseq's own values.
 
     >>> literal("[(512, 3)] * 2 + [(1024, 1)]")
     [(512, 3), (512, 3), (1024, 1)]
 
     Raises:
-        TypeError: for what is no text, as ``eval`` does, and fairseq's ``eval_bool`` relies on.
-        BadInput: for text that is no literal.
+        TypeError: if the value is not text, as ``eval`` does, on which fairseq's ``eval_bool`` relies.
+        BadInput: if the text is not a literal.
     """
     if not isinstance(text, str):
         raise TypeError(f"expected text, found {text!r}")
@@ -74,30 +74,35 @@ def _value(node: ast.expr) -> Any:
 
 
 def evaluate_literals_only():
-    """Have every module of fairseq evaluate text by `literal`: a global name goes before a builtin one."""
+    """fairseq calls ``eval`` on text in configurations: make each of its modules call `literal` instead.
+
+    A global name of a module takes precedence over the builtin.
+    """
     for name, module in list(sys.modules.items()):
         if name.split(".")[0] in ("fairseq", "fairseq_cli"):
             module.eval = literal
 
 
-# ---- what a checkpoint holds
+# ---- what a checkpoint contains
 
 REFERENCE = re.compile(r"\$\{(?:\w+\.)+(\w+)\}")
-"""A reference to another field, as in fairseq's own configurations: ``${optimization.lr}``. It has to be the whole:
-parts could be put together to something else."""
-INTERPOLATION = re.compile(r"\$\\*\{")  # hydra takes backslashes away
+"""A reference to another field, as in fairseq's own configurations: ``${optimization.lr}``. It must be the whole text:
+parts could be assembled into something else."""
+INTERPOLATION = re.compile(r"\$\\*\{")  # hydra removes backslashes
 LARGEST = 65504.0
-"""The largest parameter: the largest number in half precision. Those of trained models are far below."""
+"""The largest absolute value of a parameter: that of half precision, far above those of trained models."""
 UNINITIALIZED = ("_float_tensor", ".conv.conv_bias")
-"""fairseq stores what happened to be in memory there: of the first it uses the type alone, of the second (of dynamic
-convolutions) nothing."""
+"""Parameters that fairseq stores without initializing them. It uses only the type of the first, and does not use the
+second (of dynamic convolutions)."""
 
 
 def check_state(state: Any):
-    """Refuse a checkpoint's content that could run code, read from outside the file, or is no trained model.
+    """Refuse a checkpoint that could run code or read from outside the file, or whose parameters make no sense.
 
     Args:
-        state: what ``torch.load`` returned; what is no checkpoint at all is left to fairseq.
+        state: what ``torch.load`` returned; if it is not a checkpoint at all, it is left to fairseq.
+
+    Raises `BadInput`, naming the field or the parameter.
     """
     if not isinstance(state, dict):
         return
@@ -117,7 +122,7 @@ def _texts(value: Any, name: str) -> Iterator[Tuple[str, str]]:
         value = OmegaConf.to_container(value, resolve=False)
     if isinstance(value, argparse.Namespace):
         value = vars(value)
-    if isinstance(value, bytes):  # as good as text for `eval`
+    if isinstance(value, bytes):  # `eval` accepts bytes too
         value = value.decode("latin-1")
     if isinstance(value, str):
         yield name, value
@@ -133,9 +138,11 @@ def _check_text(field: str, text: str):
     evaluated = field.rsplit(".", 1)[-1] in EVALUATED
     reference = REFERENCE.fullmatch(text)
     if reference and (reference[1] in EVALUATED or not evaluated):
-        return  # what it refers to is checked where it stands
+        return  # the field that it refers to is checked itself
     if INTERPOLATION.search(text):
-        raise BadInput(f"{field} is {_short(text)}, which may read from outside the checkpoint; expected a plain value")
+        raise BadInput(
+            f"{field}: expected a plain value, found {_short(text)}, which may read from outside the checkpoint"
+        )
     if evaluated and text:
         try:
             literal(text)
@@ -144,20 +151,20 @@ def _check_text(field: str, text: str):
 
 
 def check_parameters(parameters: dict):
-    """Refuse parameters that are no finite numbers of a trained model's size."""
+    """Refuse parameters that are not finite, or far larger than those of trained models."""
     for name, parameter in parameters.items():
         if not torch.is_tensor(parameter) or not parameter.is_floating_point() or name.endswith(UNINITIALIZED):
             continue
         largest = _largest(parameter)
-        if not largest <= LARGEST:  # nor where it is NaN
-            raise BadInput(f"the parameter {name} contains {largest:g}; expected numbers up to {LARGEST:g}")
+        if not largest <= LARGEST:  # true of NaN as well
+            raise BadInput(f"parameter {name}: expected numbers up to {LARGEST:g}, found {largest:g}")
 
 
 def _largest(parameter: torch.Tensor) -> float:
-    """The largest absolute value; NaN or infinity where there is one."""
+    """The largest absolute value; NaN or infinity if the parameter contains one."""
     storage = getattr(parameter, "untyped_storage", parameter.storage)()  # torch < 2 has no untyped_storage
     stored = storage.nbytes() // parameter.element_size()
-    if parameter.numel() > stored:  # expanded: small in the file, of any size as it is declared
+    if parameter.numel() > stored:  # expanded: small in the file, but of any declared size
         parameter = parameter.as_strided((stored,), (1,), 0)
     if not parameter.numel():
         return 0.0
@@ -167,7 +174,7 @@ def _largest(parameter: torch.Tensor) -> float:
 
 @contextlib.contextmanager
 def checked_loading():
-    """Within it, `check_state` sees what ``torch.load`` returns before fairseq does."""
+    """Within the block, `check_state` checks what ``torch.load`` returns."""
     load = torch.load
 
     def checked_load(*args, **kwargs):
@@ -186,6 +193,3 @@ def _short(text: str) -> str:
     short = reprlib.Repr()
     short.maxstring = 80
     return short.repr(text)
-
-
-evaluate_literals_only()

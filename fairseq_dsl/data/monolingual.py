@@ -1,4 +1,4 @@
-"""Monolingual sentences, dealt out to the batches of a parallel data set."""
+"""Monolingual sentences, distributed over the batches of a parallel data set."""
 
 import os
 from typing import Any, Mapping, Sequence
@@ -19,19 +19,23 @@ LANGUAGE_CHECK_SENTENCES = 1000
 
 
 class MonolingualData:
-    """The sentences of one language that stand beside the pairs of a parallel data set.
+    """The sentences of one language that go with the pairs of a parallel data set.
 
-    They are a stream: all sentences in random order, then all in another order, and so on. Each epoch of the parallel
-    data takes the next of them, `ratio` for each pair. Which sentences go with which pairs depends on the epoch alone,
-    not on batches or workers, so that a resumed run sees what the uninterrupted one would have. They are dealt by
-    length, short sentences to short pairs: batches keep to their sizes, and are padded little.
+    They form a stream: all sentences in random order, then all in another order, and so on. Each epoch of the parallel
+    data takes the next ones, `ratio` per pair. Which sentences go with which pairs depends only on the epoch, not on
+    batches or workers, so that a resumed run sees what an uninterrupted one would have seen. They are dealt by length,
+    short sentences to short pairs, so that batches stay within their size limits and need little padding.
 
     Args:
-        folder: of ``fairseq-preprocess --only-source`` with the translation dictionary; its train split is read.
-        flag: the flag that named it.
-        language: what it is of.
-        limit: the longest sentence, in tokens; longer ones and empty ones are left out, and counted in `left_out`.
-        shards: how many pairs each shard of the parallel data has, where each epoch reads another one.
+        folder: the output of ``fairseq-preprocess --only-source`` with the translation dictionary; its train split is
+            read.
+        flag: the flag that named it, for messages.
+        language: the language of the sentences.
+        limit: the longest sentence, in tokens; longer and empty ones are left out, and counted in `left_out`.
+        ratio: sentences per pair.
+        shards: the number of pairs of each shard of the parallel data, if each epoch reads another shard.
+
+    Raises `BadInput`, naming the flag and the folder, if the folder cannot be used.
     """
 
     def __init__(
@@ -56,24 +60,25 @@ class MonolingualData:
         self.kept = np.flatnonzero((sizes > 1) & (sizes <= limit))
         self.left_out = {"empty": int((sizes <= 1).sum()), f"longer than {limit} tokens": int((sizes > limit).sum())}
         if not len(self.kept):
-            raise BadInput(f"{self.name}: no sentence is left of {len(sizes):,} ({self.left_out})")
+            left_out = ", ".join(f"{count:,} {reason}" for reason, count in self.left_out.items())
+            raise BadInput(f"{self.name}: expected sentences of at most {limit} tokens, found {left_out}")
         self._sizes = sizes
 
     def _load(self, folder):
         if not os.path.isdir(folder):
-            raise BadInput(f"{self.name}: no such folder; the output of fairseq-preprocess --only-source is wanted")
+            raise BadInput(f"{self.name}: no such folder; expected the output of fairseq-preprocess --only-source")
         path = os.path.join(folder, "dict.txt")
         for name in ("train.idx", "train.bin", "dict.txt"):
             if not os.path.isfile(os.path.join(folder, name)):
                 raise BadInput(
-                    f"{self.name}: holds no {name}; the output of fairseq-preprocess --only-source --srcdict DICTIONARY "
-                    "--trainpref TEXT is wanted"
+                    f"{self.name}: contains no {name}; expected the output of fairseq-preprocess --only-source "
+                    "--srcdict DICTIONARY --trainpref TEXT"
                 )
         difference = vocabulary_difference(load_dictionary(path), self.dictionary)
         if difference:
             raise BadInput(
-                f"{self.name}: was binarized with another vocabulary: {difference} in the {self.language} dictionary of "
-                "the data folder; binarize with the same dictionary (--srcdict)"
+                f"{self.name}: was binarized with another vocabulary: {difference} in the {self.language} dictionary "
+                "of the data folder; binarize with the same dictionary (--srcdict)"
             )
         prefix = os.path.join(folder, "train")
         try:
@@ -97,6 +102,7 @@ class MonolingualData:
         """Deal an epoch's sentences to its pairs.
 
         Args:
+            epoch: from 1.
             pairs: the indices of the pairs that are trained on.
             pair_sizes: their lengths.
         """
@@ -109,7 +115,7 @@ class MonolingualData:
         self._bounds = np.arange(len(pairs) + 1) * len(dealt) // len(pairs)
 
     def _stream(self, first: int, end: int) -> np.ndarray:
-        """The places `first` to `end` of the stream of sentences."""
+        """The sentences at positions `first` to `end` (not included) of the stream."""
         size = len(self.kept)
         passes = []
         for number in range(first // size, -(-end // size)):
@@ -119,10 +125,7 @@ class MonolingualData:
         return np.concatenate(passes) if passes else np.zeros(0, dtype=np.int64)
 
     def batch(self, pairs, left_pad: bool):
-        """The sentences that were dealt to these pairs as a batch of sources; ``id`` numbers them in the folder.
-
-        None where there are none.
-        """
+        """The sentences dealt to these pairs as a batch of sources, or None; ``id`` is their number in the folder."""
         places = self._place[pairs]
         numbers = np.concatenate([self._dealt[self._bounds[place] : self._bounds[place + 1]] for place in places])
         if not len(numbers):
@@ -132,7 +135,7 @@ class MonolingualData:
 
 
 def _pairs_until(epoch: int, shards: Sequence[int]) -> int:
-    """How many pairs the first so many epochs have together."""
+    """The number of pairs in the first `epoch` epochs together."""
     rounds, rest = divmod(epoch, len(shards))
     return rounds * sum(shards) + sum(shards[:rest])
 

@@ -1,4 +1,4 @@
-"""Sentences that are longer than the models can translate."""
+"""Sentences that are too long for the models to translate."""
 
 import contextlib
 import logging
@@ -17,13 +17,13 @@ SKIP = "--skip-invalid-size-inputs-valid-test"
 def leave_out_too_long(
     indices: np.ndarray, dataset: LanguagePairDataset, max_positions, skip: bool, lines_before: int = 0
 ) -> np.ndarray:
-    """The sentences to translate, those that fit the models; the others are named, each by its line of the input.
+    """The sentences that fit the models; the others are reported by their line of the input.
 
     Args:
         indices: of sentences of `dataset`, ``(sentences,)``.
-        max_positions: the longest source and target, in tokens with the end-of-sentence symbol.
-        skip: warn of each that is left out, where `BadInput` would be raised before one is translated.
-        lines_before: how many lines of the input stand before `dataset`, which then is a part of it.
+        max_positions: the longest source and target, in tokens including the end-of-sentence symbol.
+        skip: warn of each sentence that is left out; otherwise `BadInput` is raised before any is translated.
+        lines_before: how many lines of the input precede `dataset`, if it is only a part of the input.
     """
     kept, too_long = dataset.filter_indices_by_size(indices, max_positions)
     sentences = []
@@ -39,7 +39,7 @@ def leave_out_too_long(
         more = f", and {len(sentences) - 1:,} more are too long" if len(sentences) > 1 else ""
         raise BadInput(
             f"{sentences[0]}{more}; split it, raise --max-source-positions and --max-target-positions if the model "
-            f"allows, or leave out what is too long with {SKIP} (in Python, skip_invalid_size_inputs=True)"
+            f"allows it, or skip such sentences with {SKIP} (in Python, skip_invalid_size_inputs=True)"
         )
     for sentence in sentences:
         logger.warning(f"{sentence}: left out")

@@ -1,4 +1,4 @@
-"""Whether a model can be trained to translate: by trying it, with one pair of sentences."""
+"""Whether a model can be trained to translate, found out by trying it on one sentence pair."""
 
 import contextlib
 from typing import Optional
@@ -19,46 +19,48 @@ QUANTIZED = "fairseq.modules.quantization.scalar"
 
 @contextlib.contextmanager
 def failures_of(name: str):
-    """What an architecture fails with, of any kind, is bad input: it is no architecture for these flags and data."""
+    """Turn any exception within the block into `BadInput`: the architecture does not work with these flags and data."""
     try:
         yield
     except BadInput as error:
         raise BadInput(f"{name}: {error}") from error
     except Exception as error:
         if isinstance(error, MemoryError) or "memory" in str(error):
-            raise  # it may be an architecture of translation models all the same
+            raise  # lack of memory does not mean that it is not a translation model
         raise BadInput(
             f"{name}: cannot be trained to translate with these flags and data ({first_line(error)}); "
-            "expected an architecture of translation models, such as transformer"
+            "choose a translation architecture, such as transformer"
         ) from error
 
 
 def require_translation_model(model: nn.Module, source: Dictionary, target: Dictionary, name: str):
-    """Refuse a model that cannot be trained by the likelihood of sentences, or cannot be translated with.
+    """Refuse a model that cannot be trained on the likelihood of sentences, or cannot translate.
 
-    Nothing is left behind: no gradients, and the random numbers and the mode of the model are as they were.
+    The trial has no side effects: gradients, random number generators and the model's mode stay as they were.
 
     Args:
         source, target: the dictionaries.
-        name: of the architecture, and the flag that named it.
+        name: the flag and the architecture that it named, for messages.
     """
     if any(needs_gpu(module) for module in model.modules()):
         return
     with torch.random.fork_rng(devices=[]), in_evaluation_mode(model), failures_of(name):
         problem = _problem(model, source, target)
     if problem:
-        raise BadInput(f"{name}: {problem}; expected an architecture of translation models, such as transformer")
+        raise BadInput(f"{name}: {problem}; choose a translation architecture, such as transformer")
 
 
 def needs_gpu(module: nn.Module) -> bool:
+    """Whether a module cannot be tried on the CPU."""
     return isinstance(module, FullyShardedDataParallel) or QUANTIZED in type(module).__module__
 
 
 def _problem(model: nn.Module, source: Dictionary, target: Dictionary) -> Optional[str]:
-    for name, module in model.named_modules():  # out of use in a trial without randomness
+    """What keeps a model from being a translation model, in words; None if nothing does."""
+    for name, module in model.named_modules():  # checked here because the trial itself does not use dropout
         if isinstance(module, FairseqDropout) and not 0 <= module.p <= 1:
-            return f"has a dropout of {module.p} ({name}), expected a number from 0 to 1"
-    lengths = [min(WORDS, int(limit) - 1) for limit in model.max_positions()]
+            return f"expected a dropout from 0 to 1, found {module.p} ({name})"
+    lengths = [min(WORDS, int(limit) - 1) for limit in model.max_positions()]  # type: ignore[operator]
     src_tokens = torch.tensor([[len(source) - 1] * lengths[0] + [source.eos()]])
     gold = torch.tensor([[len(target) - 1] * lengths[1] + [target.eos()]])
     net_input = {"src_tokens": src_tokens, "src_lengths": torch.tensor([src_tokens.size(1)])}
@@ -71,20 +73,20 @@ def _problem(model: nn.Module, source: Dictionary, target: Dictionary) -> Option
     expected = (1, gold.size(1), len(target))
     if tuple(lprobs.shape) != expected:
         found = tuple(lprobs.shape)
-        return f"gives log-probabilities of the shape {found}, not of (sentences, length, vocabulary) = {expected}"
+        return f"expected log-probabilities of shape (sentences, length, vocabulary) = {expected}, found {found}"
     total = lprobs.detach().double().exp().sum(-1)
     if not torch.allclose(total, torch.ones_like(total), atol=1e-3):
-        return f"gives probabilities that sum to {total[0, 0]:.3g}, not to 1"
+        return f"expected probabilities that sum to 1, found a sum of {total[0, 0]:.3g}"
     parameters = [p for p in model.parameters() if p.requires_grad]
     loss = lprobs.gather(-1, gold.unsqueeze(-1)).sum()
     gradients = torch.autograd.grad(loss, parameters, allow_unused=True) if loss.requires_grad else []
     if all(gradient is None for gradient in gradients):
-        return "has no parameter that the probabilities of translations depend on"
+        return "found no parameter that the probabilities of translations depend on"
     with torch.no_grad():
         changed = previous.clone()
         changed[:, 1:] = target.unk()
         if not torch.allclose(log_probs(changed)[:, 0], lprobs[:, 0], atol=1e-3):
-            return "sees the words that it is to predict"
+            return "it sees the words that it is to predict"
     generator = SequenceGenerator([model], target, beam_size=1, max_len_a=0, max_len_b=1, min_len=0)
     generator.generate([model], {"net_input": net_input})
     return None

@@ -9,12 +9,12 @@ Checkpoints
                                               content is checked, and an error is one line that names the file.
     `checkpoints.refuse_other_dictionaries`   fairseq loads a model with any dictionaries of the right sizes. Models
                                               exported from a pair refuse others: their translations would be garbage.
-    `checkpoints.average_parameters_only`     fairseq's ``--store-ema`` fails on models that keep integers in their
-                                              state, as a pair does. Only floating-point values are averaged.
+    `checkpoints.average_parameters_only`     fairseq's ``--store-ema`` fails on models with integers in their state,
+                                              such as a pair. Only floating-point values are averaged.
     `untrusted.evaluate_literals_only`        fairseq calls ``eval`` on text in configurations. Only literals are
                                               evaluated, so that a checkpoint cannot run code.
-    `save_dir.lock`                           fairseq lets several training runs write to one ``--save-dir``. The second
-                                              is refused: each would overwrite the other's checkpoints.
+    `save_dir.lock`                           fairseq lets several training runs write to one ``--save-dir``. A
+                                              second is refused: each would overwrite the other's checkpoints.
 
 Training
     `training.tell_criterions`                fairseq does not tell a criterion which update a batch is for, nor that it
@@ -23,15 +23,15 @@ Training
                                               The optimizer keeps it, for the ``gnorm`` of each model.
     `adaptive_softmax.make_differentiable`    fairseq overwrites what the gradient of an adaptive softmax's
                                               log-probabilities needs. Nothing is overwritten, so that DSL can train it.
-    `prefetching.stop_threads`                fairseq's prefetching threads run until the interpreter ends, and may crash
-                                              it then. They stop with the iterator that they work for.
+    `prefetching.stop_threads`                fairseq's prefetching threads run until the interpreter ends, and may
+                                              crash it then. They stop with the iterator that they work for.
 
 Validation and logs
     `validation.tokenize_by_language`         fairseq's BLEU counts a Chinese or Japanese sentence as one word. The
                                               tokenizer is chosen by language, or with ``--eval-bleu-tokenize``.
     `log_file.keep_one_handler`               fairseq's ``--log-file`` gets one more handler each epoch, which repeats
                                               each line. One handler stays.
-    `errors.print_without_traceback`          Python prints a traceback for bad input. It is one line on standard error.
+    `errors.print_without_traceback`          Bad input would end in a traceback. It is one line on standard error.
 """
 
 from .. import errors, untrusted

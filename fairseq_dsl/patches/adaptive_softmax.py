@@ -16,8 +16,8 @@ def make_differentiable():
     def get_log_prob(self, input, target):
         """log P of every symbol; ``(sentences, length, vocabulary)``, float32 or better.
 
-        Given the gold symbols, ``(sentences, length)``, a tail is computed only where the gold symbol is in it: at other
-        positions the values for that tail's symbols are meaningless.
+        Given the gold symbols, ``(sentences, length)``, a tail is computed only where the gold symbol is in it: the
+        values for that tail's symbols are meaningless elsewhere.
         """
         features = self.dropout_module(input.flatten(0, 1))
         head = _log_softmax(self.head(features))

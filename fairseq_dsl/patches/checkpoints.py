@@ -18,7 +18,7 @@ from ..vocabulary import CarryingParameters
 
 
 def copy_atomically():
-    """fairseq makes ``checkpoint_last.pt`` by copying in place, and a kill leaves half of it: replace it in one step."""
+    """fairseq makes ``checkpoint_last.pt`` by copying in place, and a kill leaves half: replace it in one step."""
     copy_in_place = PathManager.copy
 
     def copy(src_path, dst_path, overwrite=False):

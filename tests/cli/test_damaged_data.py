@@ -27,8 +27,8 @@ def damaged(chain, tmp_path_factory):
 
 
 MESSAGES = {
-    "a carriage return": r"the split {split}.de-en has \d+ (de|en) sentences and \d+ (en|de) sentences; expected the same",
-    "a cut file": r"{split}.de-en.en.bin: has \d+ bytes, expected \d+",
+    "a carriage return": r"the split {split}.de-en, found \d+ (de|en) sentences and \d+ (en|de) sentences",
+    "a cut file": r"{split}.de-en.en.bin: expected \d+ bytes for \d+ sentences, found \d+",
     "a dictionary with a symbol twice": "dict.en.txt: not a dictionary of fairseq .*Duplicate word",
 }
 

@@ -19,21 +19,21 @@ CASES = {
     "BLEU of another direction": ([BLEU, METRIC, "bleu_de-fr"], f"{METRIC} bleu_de-fr{LOGS}bleu, bleu_de-en, bleu_en-de"),
     "a gap without language models": ([METRIC, "duality_gap"], f"{METRIC} duality_gap{LOGS}"),
     # validation's BLEU
-    "arguments that are no JSON": ([BLEU, ARGS, "{beam: 4}"], f"{ARGS} {{beam: 4}}: not JSON"),
-    "arguments that are no object": ([BLEU, ARGS, "[4]"], f"{ARGS} .4.: expected an object"),
-    "a beam of words": ([BLEU, ARGS, '{"beam": "four"}'], f"{ARGS}: beam is 'four'; expected a number"),
-    "a beam of 0": ([BLEU, ARGS, '{"beam": 0}'], f"{ARGS}: beam 0: a number of 1 or more"),
-    "a temperature of 0": ([BLEU, ARGS, '{"temperature": 0}'], f"{ARGS}: temperature 0: a number above 0"),
-    "a detokenizer that fairseq lacks": ([BLEU, DETOK, "mooses"], f"{DETOK} mooses: .*expected one of moses, nltk, space"),
-    "a detokenizer's arguments": ([BLEU, f"{DETOK}-args", "{"], f"{DETOK}-args {{: not JSON"),
+    "arguments that are no JSON": ([BLEU, ARGS, "{beam: 4}"], f"{ARGS} {{beam: 4}}: expected a JSON object"),
+    "arguments that are no object": ([BLEU, ARGS, "[4]"], f"{ARGS} .4.: expected a JSON object.*found list"),
+    "a beam of words": ([BLEU, ARGS, '{"beam": "four"}'], f"{ARGS}: expected a whole number for beam, found 'four'"),
+    "a beam of 0": ([BLEU, ARGS, '{"beam": 0}'], f"{ARGS}: beam 0: expected a number of 1 or more"),
+    "a temperature of 0": ([BLEU, ARGS, '{"temperature": 0}'], f"{ARGS}: temperature 0: expected a number above 0"),
+    "a detokenizer that fairseq lacks": ([BLEU, DETOK, "mooses"], f"{DETOK} mooses: expected one of fairseq's tokenizers: moses, nltk, space"),
+    "a detokenizer's arguments": ([BLEU, f"{DETOK}-args", "{"], f"{DETOK}-args {{: expected a JSON object"),
     "a detokenizer of the risk": (["--criterion", "minimum_risk", DETOK, "mooses"], f"{DETOK} mooses: .*expected one of"),
     "a post-processor that fairseq lacks": (
-        [BLEU, "--eval-bleu-remove-bpe", "spm"], "--eval-bleu-remove-bpe spm: not a post-processor.*subword_nmt",
+        [BLEU, "--eval-bleu-remove-bpe", "spm"], "--eval-bleu-remove-bpe spm: expected one of .*subword_nmt",
     ),
     # folders
     "a save folder below a file": (["--save-dir", __file__ + "/x"], "--save-dir .*cannot be written .*is not a folder"),
     "a save folder that cannot be made": (["--save-dir", "/proc/x"], "--save-dir /proc/x: cannot be written .*/proc"),
-    "a log in a folder that is not there": (["--log-file", "/nowhere/x.log"], "--log-file .*: no such folder, /nowhere"),
+    "a log in a folder that is not there": (["--log-file", "/nowhere/x.log"], "--log-file .*: expected .* found no folder /nowhere"),
     "graphs below a file": (["--tensorboard-logdir", __file__ + "/x"], "--tensorboard-logdir .*cannot be written"),
     # sizes
     "pairs of more than --max-tokens": (["--max-tokens", 5], r"--max-tokens 5: \d+ of 13 pairs .* the longest has \d+;"),
@@ -60,8 +60,8 @@ CASES = {
             ("--max-target-positions", -1, "1 or more"),
         )
     },
-    "--dropout inf": (["--dropout", "inf", "--arch", "transformer"], "--arch transformer: has a dropout of inf"),
-    "--attention-dropout -1": (["--attention-dropout", "-1"], "--arch transformer_iwslt_de_en: has a dropout of -1.0"),
+    "--dropout inf": (["--dropout", "inf", "--arch", "transformer"], "--arch transformer: expected a dropout from 0 to 1, found inf"),
+    "--attention-dropout -1": (["--attention-dropout", "-1"], "--arch transformer_iwslt_de_en: expected a dropout .* found -1.0"),
     "a warm-up of 0 updates": (
         "--lr-scheduler inverse_sqrt --warmup-updates 0".split(), "--lr-scheduler inverse_sqrt: cannot be used.*ZeroDivision",
     ),

@@ -10,8 +10,8 @@ from fairseq import tasks
 
 from fairseq_dsl.data import MonolingualData
 from fairseq_dsl.data.folders import HEADER, check_data_folders, check_pairs
-from fairseq_dsl.vocabulary import load_dictionary
 from fairseq_dsl.errors import BadInput
+from fairseq_dsl.vocabulary import load_dictionary
 
 SYMBOLS = {language: tiny.dictionary(words) for language, words in tiny.WORDS.items()}
 COUNT = len(tiny.PAIRS)
@@ -55,59 +55,60 @@ def pointers(content):
 DAMAGES = {
     "one side longer": (
         lambda folder: rewrite(folder, [a for a, _ in tiny.PAIRS] + [["w1"]]),
-        rf"split train.de-en has {COUNT + 1} de sentences and {COUNT} en sentences; expected the same.*carriage return",
+        rf"split train.de-en, found {COUNT + 1} de sentences and {COUNT} en sentences: a carriage return",
     ),
     "a cut .bin": (
         lambda folder: edit(folder / "train.de-en.de.bin", lambda content: content[:-4]),
-        rf"train.de-en.de.bin: has \d+ bytes, expected \d+ for the {COUNT} sentences",
+        rf"train.de-en.de.bin: expected \d+ bytes for {COUNT} sentences, found \d+",
     ),
     "a .bin with more": (
         lambda folder: edit(folder / "train.de-en.de.bin", lambda content: content * 2),
-        rf"train.de-en.de.bin: has \d+ bytes, expected \d+ for the {COUNT} sentences",
+        rf"train.de-en.de.bin: expected \d+ bytes for {COUNT} sentences, found \d+",
     ),
     "an empty .bin": (
         lambda folder: edit(folder / "train.de-en.en.bin", lambda content: b""),
-        r"train.de-en.en.bin: has 0 bytes, expected \d+",
+        rf"train.de-en.en.bin: expected \d+ bytes for {COUNT} sentences, found 0",
     ),
     "no .bin": (lambda folder: os.remove(folder / "train.de-en.en.bin"), "train.de-en.en.bin: no such file"),
-    "no .idx": (lambda folder: os.remove(folder / "train.de-en.en.idx"), "train.de-en.en.bin: not all files"),
+    "no .idx": (lambda folder: os.remove(folder / "train.de-en.en.idx"), "train.de-en.en.bin: expected an index and a data file"),
     "no source": (
         lambda folder: [path.unlink() for path in folder.glob("train.*.de.*")], "split train.de-en has no de side",
     ),
     "an empty .idx": (
-        lambda folder: edit(folder / "train.de-en.de.idx", lambda content: b""), "de.idx: is cut: it has 0 bytes",
+        lambda folder: edit(folder / "train.de-en.de.idx", lambda content: b""), "de.idx: expected a header of 26 bytes, found 0",
     ),
     "a cut .idx": (
         lambda folder: edit(folder / "train.de-en.de.idx", lambda content: content[:-1]),
-        rf"train.de-en.de.idx: has \d+ bytes, expected \d+ for its {COUNT} sentences",
+        rf"train.de-en.de.idx: expected \d+ bytes for {COUNT} sentences, found \d+",
     ),
     "an .idx cut in its header": (
-        lambda folder: edit(folder / "train.de-en.de.idx", lambda content: content[: HEADER.size - 1]), "is cut",
+        lambda folder: edit(folder / "train.de-en.de.idx", lambda content: content[: HEADER.size - 1]),
+        "de.idx: expected a header of 26 bytes, found 25",
     ),
     "text as .idx": (
-        lambda folder: (folder / "train.de-en.de.idx").write_text("w1 w2\n" * 20), "de.idx: not an index",
+        lambda folder: (folder / "train.de-en.de.idx").write_text("w1 w2\n" * 20), "de.idx: expected an index",
     ),
     "an .idx of fractions": (
         lambda folder: edit(folder / "train.de-en.de.idx", lambda content: content[:17] + b"\x06" + content[18:]),
-        "de.idx: not an index",
+        "de.idx: expected an index",
     ),
     "an .idx of another type": (
         lambda folder: edit(folder / "train.de-en.de.idx", lambda content: content[:17] + b"\x04" + content[18:]),
-        r"de.bin: has \d+ bytes, expected \d+",
+        r"de.bin: expected \d+ bytes for 13 sentences, found \d+",
     ),
     "damaged pointers": (
-        lambda folder: edit(folder / "train.de-en.de.idx", pointers), "de.idx: its sentences do not follow each other",
+        lambda folder: edit(folder / "train.de-en.de.idx", pointers), "de.idx: expected sentences that follow one another",
     ),
     "an .idx of an older kind, cut": (
         lambda folder: (folder / "train.de-en.de.idx").write_bytes(b"TNTIDX\0\0" + bytes(9)), "de: cannot be read",
     ),
     "a symbol that the dictionary lacks": (
         lambda folder: rewrite(folder, [a for a, _ in tiny.PAIRS][:-1] + [["v9"]], symbols=SYMBOLS["en"]),
-        r"train.de-en.de.bin: has symbol 20, its dictionary has 15; .*--srcdict",
+        r"train.de-en.de.bin: expected the 15 symbols of its dictionary, found the number 20; .*--srcdict",
     ),
-    "no end of sentences": (unended, rf"train.de-en.de.bin: {COUNT} of {COUNT} sentences have no end-of-sentence"),
-    "the index of other sentences": (another_split, "de.bin: 1 of 2 sentences have no end-of-sentence"),
-    "an empty text": (lambda folder: rewrite(folder, []), "train.de-en.de: has no sentence"),
+    "no end of sentences": (unended, rf"train.de-en.de.bin: expected {COUNT} sentences with an end-of-sentence.*none in {COUNT};"),
+    "the index of other sentences": (another_split, "de.bin: expected 2 sentences with an end-of-sentence.*none in 1;"),
+    "an empty text": (lambda folder: rewrite(folder, []), "train.de-en.de: contains no sentences"),
     "a folder in place of a file": (
         lambda folder: ((folder / "train.de-en.de.bin").unlink(), (folder / "train.de-en.de.bin").mkdir()), "de",
     ),
@@ -150,7 +151,7 @@ def test_the_parts_of_a_split_are_checked_when_they_are_read(folder):
     check(folder, combine=True)
     edit(folder / "train1.en-de.en.bin", lambda content: content[:-2])
     check(folder, combine=False)
-    with pytest.raises(BadInput, match="train1.en-de.en.bin: has"):
+    with pytest.raises(BadInput, match="train1.en-de.en.bin: expected"):
         check(folder, combine=True)
 
 
@@ -170,7 +171,7 @@ def test_other_formats_are_counted_too(folder, impl):
                 builder.add_item(tiny.encode(words, symbols).int())
             builder.finalize(f"{prefix}.idx")
     for given in (impl, None):
-        with pytest.raises(BadInput, match=f"has {COUNT} de sentences and {COUNT + 1} en sentences"):
+        with pytest.raises(BadInput, match=f"found {COUNT} de sentences and {COUNT + 1} en sentences"):
             check(folder, impl=given)
 
 
@@ -200,7 +201,7 @@ def test_damaged_monolingual_text_is_named_with_its_flag(folder, split):
         edit(folder / "mono" / "train.bin", lambda content: content[:-1])
     else:
         (folder / "mono" / "dict.txt").write_text("w1 1\nw1 1\n")
-    with pytest.raises(BadInput, match=f"mono/{'train.bin: has' if split == 'cut' else 'dict.txt: not a dictionary'}"):
+    with pytest.raises(BadInput, match=f"mono/{'train.bin: expected' if split == 'cut' else 'dict.txt: not a dictionary'}"):
         MonolingualData(str(folder / "mono"), "--source-mono", "de", SYMBOLS["de"], 10, 1.0, 1)
 
 

@@ -239,7 +239,7 @@ class TestDualCheckpoint:
         assert torch.equal(model(**net_input)[0], made.model.models[direction](**net_input)[0])
 
     def test_an_absent_direction_is_refused(self, saved):
-        with pytest.raises(BadInput, match="--path .*dual.pt: expected a model of de-fr, found those of de-en and en-de"):
+        with pytest.raises(BadInput, match="--path .*dual.pt: expected a checkpoint of de-fr, found de-en and en-de"):
             Checkpoint(saved[1], "--path").direction("de-fr")
 
 

@@ -138,12 +138,12 @@ class TestWhatIsKept:
         path = tiny.write_monolingual(tmp_path, self.MIXED, SYMBOLS)
         with pytest.raises(BadInput) as error:
             load(path, limit=1)
-        assert str(error.value).startswith(f"--source-mono {path}: no sentence is left of 7 ")
-        assert "'empty': 2" in str(error.value) and "'longer than 1 tokens': 5" in str(error.value)
+        assert str(error.value).startswith(f"--source-mono {path}: expected sentences of at most 1 tokens, found ")
+        assert str(error.value).endswith("found 2 empty, 5 longer than 1 tokens")
 
 
 class TestRefused:
-    """By a message that names the flag and the folder, what was found and what is wanted."""
+    """By a message that names the flag and the folder, what was found and what was expected."""
 
     def message(self, path, symbols=SYMBOLS):
         with pytest.raises(BadInput) as error:
@@ -153,14 +153,14 @@ class TestRefused:
 
     def test_no_folder(self, tmp_path):
         message = self.message(tmp_path / "none")
-        assert "no such folder" in message and "fairseq-preprocess --only-source is wanted" in message
+        assert "no such folder; expected the output of fairseq-preprocess --only-source" in message
 
     @pytest.mark.parametrize("missing", ["dict.txt", "train.idx"])
     def test_a_missing_file(self, tmp_path, missing):
         path = tiny.write_monolingual(tmp_path, SENTENCES, SYMBOLS)
         os.remove(tmp_path / missing)
         message = self.message(path)
-        assert f"holds no {missing}" in message and "fairseq-preprocess --only-source --srcdict" in message
+        assert f"contains no {missing}" in message and "fairseq-preprocess --only-source --srcdict" in message
 
     @pytest.mark.parametrize("words", [tiny.WORDS["de"][:-1], [*tiny.WORDS["de"], "w99"], tiny.WORDS["en"][:11]])
     def test_another_vocabulary(self, tmp_path, words):

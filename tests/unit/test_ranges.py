@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from typing import Optional
 
 import pytest
@@ -51,7 +52,8 @@ def test_values_that_make_no_sense_are_refused_by_name(flag):
     for value in bad:
         cfg = config()
         setattr(cfg, field.name, value)
-        with pytest.raises(BadInput, match=f"^--{field.name.replace('_', '-')} {value}: .* is wanted$".replace("+", "[+]")):
+        name = f"--{field.name.replace('_', '-')} {value}: expected "
+        with pytest.raises(BadInput, match="^" + re.escape(name)):
             check_numbers(cfg)
 
 
@@ -68,7 +70,7 @@ def test_configurations_of_omegaconf_are_checked_too():
     cfg = OmegaConf.structured(DualTranslationTaskConfig)
     check_numbers(cfg)
     cfg.mono_ratio = 1e9
-    with pytest.raises(BadInput, match="--mono-ratio 1000000000.0: a number above 0 .from 1e-06 to 1000. is wanted"):
+    with pytest.raises(BadInput, match="--mono-ratio 1000000000.0: expected a number above 0 .from 1e-06 to 1000.$"):
         check_numbers(cfg)
 
 
@@ -82,4 +84,4 @@ def test_configurations_of_omegaconf_are_checked_too():
 def test_the_message_says_which_bound_is_missed(within, value, message):
     with pytest.raises(BadInput) as caught:
         within.check("--flag", value)
-    assert str(caught.value) == f"--flag {value}: {message} is wanted"
+    assert str(caught.value) == f"--flag {value}: expected {message}"

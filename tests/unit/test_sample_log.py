@@ -85,7 +85,7 @@ def test_a_new_run_keeps_the_samples_of_another_beside(tmp_path, caplog):
     path = tmp_path / "samples.0.jsonl"
     assert lines(tmp_path) == [(0, 0, "third")]
     assert [json.loads((tmp_path / f"{path.name}.{n}").read_text())["text"] for n in (1, 2)] == ["first", "second"]
-    assert f"{path}: held samples of an earlier run; they are kept as {path}.2" in caplog.text
+    assert f"{path}: contained samples of an earlier run; they are kept as {path}.2" in caplog.text
 
 
 def test_workers_have_files_of_their_own_also_when_fewer_resume(tmp_path):
@@ -123,7 +123,7 @@ def test_a_link_that_is_made_later_is_not_followed(tmp_path):
 
 def test_what_is_no_ordinary_file_is_refused(tmp_path):
     os.mkfifo(tmp_path / "samples.0.jsonl")  # opening it would wait for a reader
-    with pytest.raises(BadInput, match="samples.0.jsonl is no ordinary file"):
+    with pytest.raises(BadInput, match="samples.0.jsonl is not a plain file"):
         make_update(SampleLog(str(tmp_path)), 0, "a")
 
 

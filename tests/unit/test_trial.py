@@ -93,12 +93,12 @@ def overwrites(output):
 @pytest.mark.parametrize(
     "patch, message",
     [
-        (unnormalized, "probabilities that sum to .*, not to 1"),
-        (changed_by(lambda output: (output[0][..., :5], None)), "of the shape .1, 3, 5., not of"),
-        (changed_by(lambda output: (output[0][:, :1], None)), "of the shape .1, 1, 21., not of"),
+        (unnormalized, "expected probabilities that sum to 1, found"),
+        (changed_by(lambda output: (output[0][..., :5], None)), "shape .* = .1, 3, 21., found .1, 3, 5."),
+        (changed_by(lambda output: (output[0][:, :1], None)), "shape .* = .1, 3, 21., found .1, 1, 21."),
         (changed_by(lambda output: (output[0].detach(), None)), "no parameter that the probabilities"),
         (changed_by(overwrites), "RuntimeError: one of the variables needed for gradient"),
-        (changed_by(lambda output: output[0]), "of the shape .3, 21., not of"),
+        (changed_by(lambda output: output[0]), "shape .* = .1, 3, 21., found .3, 21."),
         (sees_the_future, "sees the words that it is to predict"),
         (cannot_generate, "NotImplementedError: no beam search"),
     ],

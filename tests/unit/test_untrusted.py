@@ -237,14 +237,14 @@ NUMBERS = {
 def test_a_parameter_that_is_no_number_of_a_model_is_named(shown):
     kind, value = NUMBERS[shown]
     parameters = {"sound": torch.ones(3, dtype=kind), "broken": torch.tensor([[0.5, value], [1, 2]], dtype=kind)}
-    with pytest.raises(BadInput, match=f"parameter broken contains {re.escape(shown.lstrip('-'))};"):
+    with pytest.raises(BadInput, match=f"parameter broken: .*found {re.escape(shown.lstrip('-'))}$"):
         untrusted.check_parameters(parameters)
 
 
 @pytest.mark.parametrize("name", ["ema", "ema_fp32_params"])
 def test_the_moving_average_of_a_model_is_checked_too(name):
     state = {"model": {"w": torch.ones(2)}, "extra_state": {name: {"w": torch.tensor([1.0, float("nan")])}}}
-    with pytest.raises(BadInput, match="parameter w contains nan"):
+    with pytest.raises(BadInput, match="parameter w: .*found nan"):
         untrusted.check_state(state)
 
 
@@ -258,5 +258,5 @@ def test_what_no_model_uses_may_be_of_any_value():
 def test_a_parameter_of_huge_declared_size_is_checked_at_once():
     small = torch.tensor([1.0, float("nan")])
     for huge in (small.expand(10**12, 2), small.as_strided((2, 10**12), (1, 0))):
-        with pytest.raises(BadInput, match="contains nan"):
+        with pytest.raises(BadInput, match="found nan"):
             untrusted.check_parameters({"huge": huge})
