@@ -1,4 +1,4 @@
-"""Binarize the user-interface texts of Home Assistant: English and one of some sixty languages, from its wheel."""
+"""Binarize the user-interface text of Home Assistant: English and one of some sixty languages, from its wheel."""
 
 import hashlib
 import json
@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import Dict, Iterator, List, Tuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from binarize import Pair, add_arguments, clean, hold_out, prepare, run
-from options import Parser, RecipeError, existing_folder, language_code, run_main
-from staging import staging
+from common.options import Parser, RecipeError, add_arguments, existing_folder, language_code, run_main
+from common.processes import run
+from common.recipe import prepare
+from common.splits import hold_out
+from common.staging import staging
+from common.text import Pair, clean
 
 REQUIREMENT = "homeassistant==2026.11.0"
 WHEEL = "homeassistant-2026.11.0-py3-none-any.whl"
 SHA256 = "7ca5fbde9dea879ac7723949fc84347aac5182e6309c357b2e4973fd391b00f7"
 
 HOLD_OUT = 1000  # sentence pairs for valid, and for test
-MIN_HELD_OUT_WORDS = 4  # shorter labels ("Plant", "Off delay") have several right translations, and show little
+MIN_HELD_OUT_WORDS = 4  # shorter labels ("Plant", "Off delay") have several right translations, and say little
 MIN_PAIRS = 1000
 MAX_WORDS = 60
 
@@ -29,7 +32,7 @@ MARKUP = re.compile(r"[<>`|]|&#?\w+;|\*\*|\]\(|\[%|\w://|www\.")
 
 
 def fetch_wheel(folder: Path) -> Path:
-    """The wheel in `folder`, downloaded where it is missing, and only if it is the very file this recipe was made for."""
+    """The wheel in `folder`, downloaded if it is missing; refused unless it is the file this recipe was made for."""
     wheel = folder / WHEEL
     if not wheel.exists():
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--ignore-requires-python",
@@ -38,8 +41,9 @@ def fetch_wheel(folder: Path) -> Path:
         with staging(wheel) as beside:
             code, _ = run([*command, str(beside)], stdout=None, stderr=None)
             if code:
-                raise RecipeError(f"pip could not download {REQUIREMENT}: get {WHEEL} another way, "
-                                  f"give its folder with --raw")  # fmt: skip
+                raise RecipeError(
+                    f"pip could not download {REQUIREMENT}: get {WHEEL} in another way, and give its folder with --raw"
+                )
             (beside / WHEEL).rename(wheel)
     check_wheel(wheel)
     return wheel
@@ -47,14 +51,14 @@ def fetch_wheel(folder: Path) -> Path:
 
 def check_wheel(wheel: Path) -> None:
     if not wheel.is_file():
-        raise RecipeError(f"there is no {wheel}")
+        raise RecipeError(f"{wheel}: no such file; expected the wheel of {REQUIREMENT}")
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     if digest != SHA256:
-        raise RecipeError(f"{wheel} has sha256 {digest}, not {SHA256}: delete it and run again")
+        raise RecipeError(f"{wheel}: expected sha256 {SHA256}, found {digest}: delete it and run again")
 
 
 def read_texts(wheel: zipfile.ZipFile, lang: str) -> Dict[Tuple[str, ...], str]:
-    """Every text of one language, by component and path of keys."""
+    """All texts of one language, by component and key path."""
 
     def leaves(node, path: Tuple[str, ...]) -> Iterator[Tuple[Tuple[str, ...], str]]:
         if isinstance(node, dict):
@@ -74,13 +78,13 @@ def read_texts(wheel: zipfile.ZipFile, lang: str) -> Dict[Tuple[str, ...], str]:
 def letters(text: str) -> str:
     """The words of a text in lower case, without placeholders, digits and punctuation: 'Phase {n}: L1' -> 'phase l'.
 
-    Texts that agree in this are near-duplicates.
+    Texts with the same letters are near-duplicates.
     """
     return " ".join(re.findall(r"[^\W\d_]+", re.sub(r"\{[^{}]*\}", " ", text).casefold()))
 
 
 def select_pairs(pairs: List[Pair]) -> List[Pair]:
-    """The pairs worth learning from, with a printed count of what was dropped and why."""
+    """The pairs worth learning from; prints how many were dropped and why."""
     kept: Dict[Pair, Pair] = {}
     dropped: Dict[str, int] = {}
     for raw in dict.fromkeys(pairs):
@@ -117,23 +121,23 @@ def make_splits(wheel_path: Path, lang: str):
             raise RecipeError(f"--lang {lang}: Home Assistant has {', '.join(sorted(found - {'en'}))}")
     pairs = select_pairs([(other[path], text) for path, text in english.items() if path in other])
     if len(pairs) < MIN_PAIRS:
-        raise RecipeError(f"--lang {lang}: {len(pairs):,} sentence pairs are too few, {MIN_PAIRS:,} are wanted")
+        raise RecipeError(f"--lang {lang}: expected at least {MIN_PAIRS:,} sentence pairs, found {len(pairs):,}")
     size = min(HOLD_OUT, len(pairs) // 20)
     return hold_out(pairs, size, key=letters, eligible=lambda pair: len(pair[1].split()) >= MIN_HELD_OUT_WORDS)
 
 
 def main() -> None:
     parser = Parser(description=__doc__)
-    # fairseq reads file names as train.SRC-TGT.SRC: a language code must not have a hyphen of its own.
+    # fairseq reads file names as train.SRC-TGT.SRC: a language code must not contain a hyphen.
     parser.add_argument("--lang", type=lambda text: language_code(text.replace("-", "_")), default="de",
                         help="the source language: de, ko, fr, zh-Hans, ...; the target is English")  # fmt: skip
     parser.add_argument("--raw", type=existing_folder, metavar="DIR",
-                        help=f"folder with {WHEEL}; without it the wheel is downloaded")  # fmt: skip
+                        help=f"folder with {WHEEL}; otherwise the wheel is downloaded")  # fmt: skip
     add_arguments(parser, vocab_size=8000)
     args = parser.parse_args()
     langs = (args.lang, "en")
     if args.lang == "en":
-        raise RecipeError("--lang en: give the language to pair with English")
+        raise RecipeError("--lang en: expected the language to pair with English")
     if args.out is None:
         args.out = Path(f"data-bin/homeassistant-{langs[0]}-en")
     if args.raw:

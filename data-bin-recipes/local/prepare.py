@@ -1,20 +1,22 @@
-"""Binarize any two aligned text files: train, valid and test, one sentence a line, in two languages; and monolingual text."""
+"""Binarize text files of your own: train, valid and test in two languages, line by line, and monolingual text."""
 
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from binarize import (
-    SPLITS,
+from common.options import (
+    Parser,
+    RecipeError,
     add_arguments,
     add_mono_argument,
-    find_mono,
-    find_text,
-    hold_out,
-    prepare,
-    read_parallel,
+    existing_folder,
+    language_code,
+    number,
+    run_main,
 )
-from options import Parser, RecipeError, existing_folder, language_code, number, run_main
+from common.recipe import prepare
+from common.splits import hold_out
+from common.text import SPLITS, find_mono, find_text, read_parallel
 
 
 def main() -> None:
@@ -35,14 +37,14 @@ def main() -> None:
     if args.out is None:
         args.out = Path(f"data-bin/local-{langs[0]}-{langs[1]}")
     if langs[0] == langs[1]:
-        raise RecipeError(f"--source-lang and --target-lang are both '{langs[0]}'")
+        raise RecipeError(f"--source-lang and --target-lang: expected two languages, found '{langs[0]}' for both")
     if args.hold_out and (args.valid or args.test):
-        raise RecipeError("--hold-out makes valid and test from the training text: leave --valid and --test out")
+        raise RecipeError("--hold-out takes valid and test from the training text: leave out --valid and --test")
 
     def paths(split: str):
         prefix = getattr(args, split)
         if prefix is None and args.raw is None:
-            raise RecipeError(f"give --raw DIR or --{split} PREFIX")
+            raise RecipeError(f"no {split} text: expected --raw DIR or --{split} PREFIX")
         if prefix is None:
             return [find_text(args.raw, split, lang) for lang in langs]
         return [Path(f"{prefix}.{lang}") for lang in langs]

@@ -1,4 +1,4 @@
-"""Binarize Multi30k task 1 (image captions), German, French or Czech to English, and monolingual captions beside it."""
+"""Binarize Multi30k task 1 (image captions), German, French or Czech to English, and monolingual captions."""
 
 import http.client
 import sys
@@ -6,26 +6,27 @@ import urllib.request
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from binarize import SPLITS, add_arguments, add_mono_argument, find_mono, find_text, prepare, read_parallel
-from options import Parser, RecipeError, existing_folder, run_main
-from staging import staging
+from common.options import Parser, RecipeError, add_arguments, add_mono_argument, existing_folder, run_main
+from common.recipe import prepare
+from common.staging import staging
+from common.text import SPLITS, find_mono, find_text, read_parallel
 
 URL = "https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/raw/"
 FILES = {"train": "train", "valid": "val", "test": "test_2016_flickr"}
 
 
 def download(name: str, folder: Path) -> None:
-    """Fetch one file into `folder`, complete or not at all; one that is there already is kept."""
+    """Download one file into `folder`, completely or not at all; one that exists already is kept."""
     if (folder / name).exists():
         return
     print(f"curl -L -o {folder / name} {URL}{name}", flush=True)
     try:
         with urllib.request.urlopen(URL + name, timeout=60) as response:
-            body = response.read()  # about 1 MB; read() as a whole notices a body cut short
+            body = response.read()  # about 1 MB; read() without a size notices a truncated body
     except (OSError, http.client.HTTPException) as error:
         raise RecipeError(
             f"cannot download {URL}{name}: {error}. Fetch {', '.join(FILES.values())} in both languages from "
-            f"https://github.com/multi30k/dataset by another way and give their folder with --raw DIR"
+            f"https://github.com/multi30k/dataset in another way, and give their folder with --raw DIR"
         ) from None
     with staging(folder / name) as beside:
         (beside / name).write_bytes(body)
@@ -37,7 +38,7 @@ def main() -> None:
     parser.add_argument("--lang", choices=("de", "fr", "cs"), default="de", help="the source language")
     parser.add_argument("--raw", type=existing_folder, metavar="DIR",
                         help="folder with the text (train.LANG, val.LANG, test_2016_flickr.LANG, or .gz of these); "
-                             "without it the text is downloaded")  # fmt: skip
+                             "otherwise the text is downloaded")  # fmt: skip
     add_arguments(parser, vocab_size=10000)
     add_mono_argument(parser)
     args = parser.parse_args()

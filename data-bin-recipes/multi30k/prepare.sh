@@ -1,3 +1,3 @@
 #!/bin/sh
-# The recipe's one command; `prepare.sh --help` lists the options, ../../README.md's install step gives the Python.
+# The command of the recipe: `prepare.sh --help` lists its options; PYTHON names the Python with the plugin.
 exec "${PYTHON:-python3}" "$(dirname "$0")/prepare.py" "$@"

@@ -3,16 +3,17 @@
 import random
 import sys
 from pathlib import Path
-from typing import Dict, List, Sequence
+from typing import Dict, List, Sequence, Set
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from binarize import Pair, add_arguments, prepare
-from options import Parser, number, run_main
+from common.options import Parser, add_arguments, number, run_main
+from common.recipe import prepare
+from common.text import Pair
 
 SIZES = {"test": 200, "valid": 200, "train": 4000}
 
 # German on the left, English on the right; the earlier in a list, the more frequent. As in real text, a word can have
-# two translations, and a sentence two orders: neither side follows from the other entirely, so BLEU stays below 100.
+# two translations and a sentence two orders: neither side determines the other, so BLEU stays below 100.
 SUBJECTS = [("der Lehrer", "the teacher"), ("meine Tante", "my aunt"), ("Anna", "Anna"), ("das Kind", "the child"),
             ("unser Nachbar", "our neighbour"), ("der Bäcker", "the baker"), ("ihre Schwester", "her sister"),
             ("Peter", "Peter"), ("die Ärztin", "the doctor"), ("mein Großvater", "my grandfather"),
@@ -75,7 +76,7 @@ def english_number(n: int) -> str:
 
 
 def sentence_pair(rng: random.Random) -> Pair:
-    """One sentence in German, whose last verb stands at the end, and in English, whose verbs follow the subject."""
+    """A sentence in German, whose last verb is at the end, and in English, whose verbs follow the subject."""
 
     def choose(options: Sequence):
         return rng.choices(options, weights=[1 / rank for rank in range(2, len(options) + 2)])[0]
@@ -91,7 +92,7 @@ def sentence_pair(rng: random.Random) -> Pair:
 
     tense = rng.choice(["past", "past clause", "present", "future", "duty"])
     time_de, time_en = choose({"present": PRESENT, "future": FUTURE, "duty": FUTURE}.get(tense, PAST))
-    # German: the finite verb is second, or last in a clause; participle and infinitive stand at the end.
+    # German: the finite verb is second, or last in a clause; participle and infinitive are at the end.
     finite_de, last_de, verbs_en = {
         "present": (verb_de[0], "", verb_en[0]),
         "future": ("wird", verb_de[2], f"will {verb_en[2]}"),
@@ -116,9 +117,9 @@ def sentence_pair(rng: random.Random) -> Pair:
 
 
 def generate(seed: int) -> Dict[str, List[Pair]]:
-    """Train, valid and test of distinct sentences: none stands twice, on either side."""
+    """Train, valid and test of distinct sentences: none occurs twice, on either side."""
     rng = random.Random(seed)
-    seen = set()
+    seen: Set[str] = set()
 
     def new_pair() -> Pair:
         while True:

@@ -347,8 +347,8 @@ def test_sentences_come_back_from_a_batch_without_padding():
 @pytest.mark.parametrize(
     "settings, message",
     [
-        (dict(num_samples=0), "--num-samples 0: 1 or more"),
-        (dict(sample_temperature=0.0), "--sample-temperature 0.0: a number above 0"),
+        (dict(num_samples=0), "--num-samples 0: expected 1 or more"),
+        (dict(sample_temperature=0.0), "--sample-temperature 0.0: expected a number above 0"),
         (dict(sample_temperature=-1.0), "--sample-temperature -1.0"),
         (dict(sample_temperature=math.nan), "--sample-temperature nan"),
         (dict(sample_topk=-1), "--sample-topk -1"),

@@ -1,4 +1,4 @@
-"""Places beside a file or folder where it is made: it appears complete or not at all."""
+"""A folder in which a file or folder is built: it appears in its place complete or not at all."""
 
 import contextlib
 import fcntl
@@ -9,18 +9,20 @@ import uuid
 from pathlib import Path
 from typing import Iterator, Optional
 
-from options import RecipeError
+from .options import RecipeError
 
 
 @contextlib.contextmanager
 def staging(path: Path, shown: Optional[Path] = None) -> Iterator[Path]:
-    """Make an empty folder beside `path`, where the block makes what it then renames to `path`; removed in the end.
+    """Create an empty folder beside `path`; the block builds in it what it then renames to `path`. Removed in the end.
 
-    Its name is random and it is made anew: nobody can prepare what stands there, and whatever outlives a killed run
-    does not write into the next one's. What killed runs left is removed. One run at a time makes `path`.
+    Its name is random and it is always new: nobody can plant anything in it, and what outlives a killed run does not
+    write into the next run's folder. What killed runs left behind is removed. Only one run at a time builds `path`.
 
-    Raises `RecipeError` where another run is at it, and for every `OSError` of the block; `shown` is `path` as the user
-    knows it.
+    Raises `RecipeError` if another run builds it, and for every `OSError` in the block.
+
+    Args:
+        shown: `path` as the user typed it, for messages.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,17 +39,17 @@ def staging(path: Path, shown: Optional[Path] = None) -> Iterator[Path]:
     except BlockingIOError:
         raise RecipeError(f"another run is preparing {shown or path}: wait for it to end") from None
     except OSError as error:
-        raise RecipeError(f"{shown or path} cannot be made: {error}") from None
+        raise RecipeError(f"{shown or path} cannot be created: {error}") from None
 
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock file `path`, which exists only meanwhile; BlockingIOError where another process holds it."""
+    """Hold the lock file `path`, which exists only meanwhile; BlockingIOError if another process holds it."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(descriptor).st_nlink:  # else its last holder removed it after we had opened it
+            if os.fstat(descriptor).st_nlink:  # otherwise its last holder removed it after it was opened here
                 try:
                     yield
                 finally:

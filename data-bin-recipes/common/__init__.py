@@ -1,0 +1,1 @@
+"""What all recipes share: begin reading at `recipe.prepare`."""
