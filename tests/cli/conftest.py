@@ -1,6 +1,7 @@
 """A small chain, trained once: data, language models, warm starts, and the pair that DSL makes of them."""
 
 import pytest
+from bad import make_bad
 from commands import binarize_for_lm, dsl_flags, make_chain, sentence_pairs, train, write_pairs
 
 TEST_PAIRS = 37  # no multiple of 8, which fairseq's main branch would cut the last batch at
@@ -32,6 +33,12 @@ def dual(chain, tmp_path_factory):
     folder = tmp_path_factory.mktemp("dual")
     train(chain.data, *dsl_flags(chain), "--max-epoch", 2, "--save-dir", folder)
     return folder / "checkpoint_last.pt"
+
+
+@pytest.fixture(scope="session")
+def bad(chain, separate, tmp_path_factory):
+    """Files and folders that are wrong in one way each, by name; not to be changed."""
+    return make_bad(tmp_path_factory.mktemp("bad"), chain, separate)
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,7 @@ def test_interactive_names_the_line_and_the_flag(chain, dual, tmp_path):
         interactive(chain, dual, tmp_path / "input", lines, "--buffer-size", 2)
 
 
-def test_interactive_names_max_tokens_where_a_line_does_not_fit_into_a_batch(chain, dual, tmp_path):
+def test_interactive_names_max_tokens_if_a_line_fits_no_batch(chain, dual, tmp_path):
     refused = r"--max-tokens 4: .* 6 tokens in line 3 of the input \(sentence 2\)"
     for buffer in (1, 2, 9):
         with pytest.raises(BadInput, match=refused):

@@ -19,7 +19,7 @@ def test_a_missing_fairseq_is_said_before_the_work(raw, tmp_path, monkeypatch):
     ("INFO:fairseq_cli.preprocess:[de] x] y/train.de: 5 sents, 20 tokens", None),
     ("INFO:fairseq_cli.preprocess:[de] x] y/train.de: 6 sents, 20 tokens", "5 sentences .* of x. y/train.de, found 6"),
     ("", "did not print how many sentences"),
-])  # fmt: skip
+], ids=["as many", "one more", "no count"])  # fmt: skip
 def test_sentences_that_fairseq_preprocess_lost_are_noticed(tmp_path, monkeypatch, printed, message):
     write(tmp_path / "x] y" / "train.de", DE)
     monkeypatch.setattr(binarize, "run", lambda command, **options: (0, printed))

@@ -46,7 +46,7 @@ LOCAL = ["-s", "de", "-t", "en", "--raw", "raw"]
     ("homeassistant", ["--lang", "a/b"], "--lang: expected a language code"),
     ("homeassistant", ["--workers", "0"], "--workers: expected"),
     ("multi30k", ["--workers", "-1"], "--workers: expected"),
-])  # fmt: skip
+], ids=lambda value: " ".join(value[-2:])[:40] if isinstance(value, list) else value[:20])  # fmt: skip
 def test_bad_options_end_in_one_line(raw, tmp_path, monkeypatch, name, arguments, message):
     (tmp_path / "dangling").symlink_to("gone")
     (tmp_path / "empty").mkdir()

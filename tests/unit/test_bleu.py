@@ -44,7 +44,7 @@ def test_the_base_language_decides(tokenizer, languages):
 @pytest.mark.parametrize("chosen, tokenized, message", [
     ("13b", False, "--eval-bleu-tokenize: expected one of none, zh, 13a, intl, .*, found 13b"),
     ("zh", True, "--eval-bleu-tokenize zh: has no effect with --eval-tokenized-bleu; expected only one of the two"),
-])  # fmt: skip
+], ids=["unknown", "without effect"])  # fmt: skip
 def test_bad_tokenizers_are_named(chosen, tokenized, message):
     with pytest.raises(BadInput, match=f"^{message}$"):
         bleu.check_tokenizer(chosen, tokenized)

@@ -149,7 +149,7 @@ class TestEncoderLayers:
             pytest.skip("fairseq's main branch has no such parameters")
         assert sorted(name.rsplit(".", 1)[1] for name in unused) == sorted(compat.FAST_PATH_PARAMETERS)
 
-    def test_parameters_that_0_12_2_alone_has_are_left_out_elsewhere(self, data, tmp_path, caplog):
+    def test_parameters_of_0_12_2_alone_are_ignored_elsewhere(self, data, tmp_path, caplog):
         caplog.set_level("INFO")
         cfg = tiny.translation_config(data)
         model = setup_task(cfg.task).build_model(cfg.model)

@@ -67,7 +67,7 @@ def killed_in_the_middle(path):
     os.waitpid(child, 0)
 
 
-def test_what_killed_processes_left_is_removed_by_the_next_and_what_is_being_written_is_not(tmp_path):
+def test_files_of_killed_processes_are_removed_and_those_in_use_kept(tmp_path):
     path = str(tmp_path / "file")
     killed_in_the_middle(path)
     killed_in_the_middle(path)
