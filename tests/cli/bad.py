@@ -112,7 +112,7 @@ def make_bad(folder, chain, separate):
 
 
 def replaced(flags, **values):
-    """The command with other values of its flags; None takes a flag away."""
+    """The flags with other values; None removes a flag."""
     flags = list(flags)
     for name, value in values.items():
         name = "--" + name.replace("_", "-")

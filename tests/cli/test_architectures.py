@@ -14,7 +14,8 @@ from fairseq_dsl.models import check_architecture
 CLASSES = {model: arch for arch, model in reversed(ARCH_MODEL_REGISTRY.items())}
 """Of each class of models, the first architecture: the others have other sizes."""
 TRAINED = {
-    "BARTModel", "FConvModel", "FConvModelSelfAtt", "LSTMModel", "LightConvModel", "TransformerAlignModel", "TransformerModel",
+    "BARTModel", "FConvModel", "FConvModelSelfAtt", "LSTMModel", "LightConvModel", "TransformerAlignModel",
+    "TransformerModel",
 }  # fmt: skip
 SIZES = {"embed-dim": 8, "ffn-embed-dim": 8, "out-embed-dim": 8, "hidden-size": 8, "conv-dim": 8}
 SIZES.update({"attention-heads": 2, "layers": 1, "kernel-size-list": "[3]"})

@@ -76,7 +76,7 @@ OTHER_DICTIONARY = [
 
 @pytest.mark.parametrize("command_name", ["generate", "validate", "interactive", "from_pretrained"])
 def test_another_dictionary_is_refused(bad, dual, command_name):
-    """Of the same size, as folders made anew have: garbage, and no error, otherwise."""
+    """Of the same size, as in a folder that was made again: otherwise garbage without an error."""
     data, flags = bad["data order"], ["--task", "dual_translation", "--path", dual, "--cpu"]
     with pytest.raises(BadInput) as caught:
         if command_name == "from_pretrained":

@@ -159,7 +159,10 @@ CASES = {
         lambda chain, bad: [*dsl_flags(chain), "-t", "fr"],
         ["--target-lang fr", r"dict\.fr\.txt", "languages are de, en"],
     ),
-    "the same language twice": (lambda chain, bad: [*dsl_flags(chain), "-t", "de"], ["--source-lang", "two languages, found de for both"]),
+    "the same language twice": (
+        lambda chain, bad: [*dsl_flags(chain), "-t", "de"],
+        ["--source-lang", "two languages, found de for both"],
+    ),
     "all pairs too long": (whole(max_source_positions=1), ["no pair is left of 96"]),
 }  # fmt: skip
 
@@ -186,7 +189,7 @@ def test_data_folders(chain, bad, tmp_path, data, patterns):
 
 @pytest.mark.parametrize("folder", ["there", "gone"])
 def test_swapped_language_models_of_separate_dictionaries(separate, bad, tmp_path, folder):
-    """Their dictionaries tell, or, where these are gone and the sizes agree, what they say of sentences."""
+    """Their dictionaries show it; if these are gone and the sizes agree, the scores of sentences do."""
     lm = (
         separate.lm if folder == "there" else {language: bad[f"moved separate {language}"] for language in ("de", "en")}
     )

@@ -20,10 +20,19 @@ from commands import (
 # One update of an epoch of 20 batches, all of which fairseq prepares ahead: that takes longer than the update and the
 # end of the training together. Without what ends the thread, 16 of 16 such processes ended with SIGABRT.
 STOPPED_WITHIN_AN_EPOCH = (
-    "--max-update 1 --batch-size 200 --data-buffer-size 20 --disable-validation --cpu --optimizer adam --log-format simple"
+    "--max-update 1 --batch-size 200 --data-buffer-size 20 --disable-validation --cpu --optimizer adam "
+    "--log-format simple"
 ).split()
 TASKS = {
-    "dual_translation": ["--task", "dual_translation", "--criterion", "dsl_cross_entropy", "--dsl-lambda", 0, *TRANSFORMER],
+    "dual_translation": [
+        "--task",
+        "dual_translation",
+        "--criterion",
+        "dsl_cross_entropy",
+        "--dsl-lambda",
+        0,
+        *TRANSFORMER,
+    ],
     "translation": ["--task", "translation", "--criterion", "cross_entropy", *TRANSFORMER],
     "language_modeling": [*LM_TASK, "--criterion", "cross_entropy", *TRANSFORMER_LM],
 }
@@ -42,7 +51,7 @@ def corpus(tmp_path_factory):
 
 
 def fairseq_train(*arguments, after_an_update=None):
-    """The command in a Python of its own; with something else to be done after an update than validating and saving."""
+    """The command in a separate Python, with something other than validating and saving after an update."""
     replaced = f"train.validate_and_save = lambda *arguments: {after_an_update}" if after_an_update else ""
     code = f"import signal; from fairseq_cli import train; {replaced}\ntrain.cli_main()"
     command = [sys.executable, "-c", code, "--user-dir", PLUGIN, *map(str, arguments)]

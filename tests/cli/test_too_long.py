@@ -1,4 +1,4 @@
-"""Sentences that are too long for the models: named by their line, and left out of a translation where that is asked for."""
+"""Sentences that are too long to translate are named by their line and refused, or with a flag skipped."""
 
 import pytest
 from commands import GENERATION, command, generate, languages
@@ -15,9 +15,7 @@ LIMIT = ["--max-source-positions", 5]  # four words
 def interactive(chain, dual, path, lines, *arguments):
     path.write_text("".join(line + "\n" for line in lines))
     flags = [*GENERATION, *LIMIT, "--batch-size", 1, "--input", path, *arguments]
-    return command(
-        "interactive", chain.data, "--task", "dual_translation", *languages("de-en"), "--path", dual, *flags
-    )
+    return command("interactive", chain.data, "--task", "dual_translation", *languages("de-en"), "--path", dual, *flags)
 
 
 def left_out(run):
@@ -43,7 +41,9 @@ def test_interactive_ends_well_where_every_line_is_too_long(chain, dual, tmp_pat
 
 def test_interactive_names_the_line_and_the_flag(chain, dual, tmp_path):
     lines = ["w1"] * 4 + [LONG, "w1", LONG]
-    with pytest.raises(BadInput, match=r"line 5 of the input \(sentence 4\) has 6 source tokens \(limit 5\); .*" + SKIP):
+    with pytest.raises(
+        BadInput, match=r"line 5 of the input \(sentence 4\) has 6 source tokens \(limit 5\); .*" + SKIP
+    ):
         interactive(chain, dual, tmp_path / "input", lines, "--buffer-size", 2)
 
 
@@ -53,7 +53,9 @@ def test_interactive_names_max_tokens_if_a_line_fits_no_batch(chain, dual, tmp_p
         with pytest.raises(BadInput, match=refused):
             flags = ["--max-tokens", 4, "--max-source-positions", 9, "--buffer-size", buffer]
             interactive(chain, dual, tmp_path / "input", ["w1", "w2", LONG], *flags)
-    assert interactive(chain, dual, tmp_path / "input", ["w1", LONG], "--max-tokens", 5, SKIP).hypotheses().keys() == {0}
+    assert interactive(chain, dual, tmp_path / "input", ["w1", LONG], "--max-tokens", 5, SKIP).hypotheses().keys() == {
+        0
+    }
 
 
 @pytest.mark.parametrize("direction", ["de-en", "en-de"])
@@ -64,7 +66,9 @@ def test_generate_leaves_out_what_is_long_on_either_side(chain, dual, direction)
     run = generate(chain.data, direction, dual, *flags, SKIP)
     pairs = [pair if direction == "de-en" else pair[::-1] for pair in chain.pairs["test"]]
     lengths = [[len(side.split()) + 1 for side in pair] for pair in pairs]
-    short = [n for n, (source, target) in enumerate(lengths) if source <= limits["source"] and target <= limits["target"]]
+    short = [
+        n for n, (source, target) in enumerate(lengths) if source <= limits["source"] and target <= limits["target"]
+    ]
     assert sorted(run.hypotheses()) == short
     assert len(left_out(run)) == len(pairs) - len(short) > 0
     assert 0 < len(short) and set(run.hypotheses()) < set(everything)

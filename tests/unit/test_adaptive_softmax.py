@@ -1,4 +1,4 @@
-"""Models with an adaptive softmax are trained: against log-probabilities computed from its weights alone, in float64."""
+"""Models with an adaptive softmax are trained: against log-probabilities from its weights alone, in float64."""
 
 import copy
 import importlib.util

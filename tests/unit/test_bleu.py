@@ -21,7 +21,8 @@ PAIRS = [
     (["w3", "w4", "w5", "w6", "."], ["▁孩子", "在", "河边", "玩", "球", "。"]),
 ]
 DICTIONARIES = {
-    language: tiny.dictionary(word for pair in PAIRS for word in pair[side]) for side, language in enumerate(("de", CHINESE))
+    language: tiny.dictionary(word for pair in PAIRS for word in pair[side])
+    for side, language in enumerate(("de", CHINESE))
 }
 DIRECTIONS = (f"de-{CHINESE}", f"{CHINESE}-de")
 
@@ -72,7 +73,9 @@ def pair(folder, criterion="dsl_cross_entropy", **settings):
         cfg.task[name] = value
     task = tasks.setup_task(cfg.task)
     made = SimpleNamespace(task=task, model=task.build_model(cfg.model))
-    made.criterion = task.build_criterion(OmegaConf.create({"_name": criterion, "sentence_avg": False, "dsl_lambda": 0}))
+    made.criterion = task.build_criterion(
+        OmegaConf.create({"_name": criterion, "sentence_avg": False, "dsl_lambda": 0})
+    )
     task.load_dataset("valid")
     return made
 
@@ -100,7 +103,9 @@ def test_validation_scores_each_direction_by_its_target(data, monkeypatch, setti
     texts = {d: translates(made.task.tasks[Direction.parse(d, DIRECTIONS)], d, monkeypatch) for d in DIRECTIONS}
     sums = made.task.valid_step(tiny.batch(made.task.dataset("valid")), made.model, made.criterion.eval())[2]
     for direction, tokenizer in zip(DIRECTIONS, tokenizers):
-        wanted = bleu.bleu_sums(sacrebleu.corpus_bleu(texts[direction][0], [texts[direction][1]], tokenize=tokenizer), direction)
+        wanted = bleu.bleu_sums(
+            sacrebleu.corpus_bleu(texts[direction][0], [texts[direction][1]], tokenize=tokenizer), direction
+        )
         found = {key: value for key, value in sums.items() if key in wanted}
         assert sorted(found.values()) == sorted(wanted.values()) and found == wanted
     assert len([record for record in caplog.records if "tokenizer" in record.getMessage()]) == 2  # said once
@@ -115,7 +120,9 @@ def test_the_translation_task_validates_by_the_same_rule(data, monkeypatch):
     hypotheses, references = translates(task, DIRECTIONS[0], monkeypatch)
     found = task._inference_with_bleu(None, tiny.batch(task.dataset("valid")), model)
     assert found.score == sacrebleu.corpus_bleu(hypotheses, [references], tokenize="zh").score
-    assert sacrebleu.corpus_bleu(hypotheses, [references]).sys_len == len(PAIRS)  # elsewhere as ever: a word a sentence
+    assert sacrebleu.corpus_bleu(hypotheses, [references]).sys_len == len(
+        PAIRS
+    )  # unchanged elsewhere: one word per sentence
 
 
 @pytest.mark.parametrize("one_direction", [False, True])

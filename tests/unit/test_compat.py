@@ -25,7 +25,7 @@ def test_fairseq_asks_for_no_further_package():
 
 @pytest.mark.skipif(TORCH < (2, 6), reason="torch < 2.6 loads everything, code too")
 class TestSafeLoading:
-    """``torch.load`` takes the plain types that fairseq's checkpoints hold, and nothing else."""
+    """``torch.load`` accepts the plain types that fairseq's checkpoints contain, and nothing else."""
 
     VALUES = {
         "namespace": argparse.Namespace(arch="transformer"),

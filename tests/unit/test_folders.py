@@ -70,12 +70,17 @@ DAMAGES = {
         rf"train.de-en.en.bin: expected \d+ bytes for {COUNT} sentences, found 0",
     ),
     "no .bin": (lambda folder: os.remove(folder / "train.de-en.en.bin"), "train.de-en.en.bin: no such file"),
-    "no .idx": (lambda folder: os.remove(folder / "train.de-en.en.idx"), "train.de-en.en.bin: expected an index and a data file"),
+    "no .idx": (
+        lambda folder: os.remove(folder / "train.de-en.en.idx"),
+        "train.de-en.en.bin: expected an index and a data file",
+    ),
     "no source": (
-        lambda folder: [path.unlink() for path in folder.glob("train.*.de.*")], "split train.de-en has no de side",
+        lambda folder: [path.unlink() for path in folder.glob("train.*.de.*")],
+        "split train.de-en has no de side",
     ),
     "an empty .idx": (
-        lambda folder: edit(folder / "train.de-en.de.idx", lambda content: b""), "de.idx: expected a header of 26 bytes, found 0",
+        lambda folder: edit(folder / "train.de-en.de.idx", lambda content: b""),
+        "de.idx: expected a header of 26 bytes, found 0",
     ),
     "a cut .idx": (
         lambda folder: edit(folder / "train.de-en.de.idx", lambda content: content[:-1]),
@@ -86,7 +91,8 @@ DAMAGES = {
         "de.idx: expected a header of 26 bytes, found 25",
     ),
     "text as .idx": (
-        lambda folder: (folder / "train.de-en.de.idx").write_text("w1 w2\n" * 20), "de.idx: expected an index",
+        lambda folder: (folder / "train.de-en.de.idx").write_text("w1 w2\n" * 20),
+        "de.idx: expected an index",
     ),
     "an .idx of fractions": (
         lambda folder: edit(folder / "train.de-en.de.idx", lambda content: content[:17] + b"\x06" + content[18:]),
@@ -97,22 +103,28 @@ DAMAGES = {
         r"de.bin: expected \d+ bytes for 13 sentences, found \d+",
     ),
     "damaged pointers": (
-        lambda folder: edit(folder / "train.de-en.de.idx", pointers), "de.idx: expected sentences that follow one another",
+        lambda folder: edit(folder / "train.de-en.de.idx", pointers),
+        "de.idx: expected sentences that follow one another",
     ),
     "an .idx of an older kind, cut": (
-        lambda folder: (folder / "train.de-en.de.idx").write_bytes(b"TNTIDX\0\0" + bytes(9)), "de: cannot be read",
+        lambda folder: (folder / "train.de-en.de.idx").write_bytes(b"TNTIDX\0\0" + bytes(9)),
+        "de: cannot be read",
     ),
     "a symbol that the dictionary lacks": (
         lambda folder: rewrite(folder, [a for a, _ in tiny.PAIRS][:-1] + [["v9"]], symbols=SYMBOLS["en"]),
         r"train.de-en.de.bin: expected the 15 symbols of its dictionary, found the number 20; .*--srcdict",
     ),
-    "no end of sentences": (unended, rf"train.de-en.de.bin: expected {COUNT} sentences with an end-of-sentence.*none in {COUNT};"),
+    "no end of sentences": (
+        unended,
+        rf"train.de-en.de.bin: expected {COUNT} sentences with an end-of-sentence.*none in {COUNT};",
+    ),
     "the index of other sentences": (another_split, "de.bin: expected 2 sentences with an end-of-sentence.*none in 1;"),
     "an empty text": (lambda folder: rewrite(folder, []), "train.de-en.de: contains no sentences"),
     "a folder in place of a file": (
-        lambda folder: ((folder / "train.de-en.de.bin").unlink(), (folder / "train.de-en.de.bin").mkdir()), "de",
+        lambda folder: ((folder / "train.de-en.de.bin").unlink(), (folder / "train.de-en.de.bin").mkdir()),
+        "de",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -201,7 +213,9 @@ def test_damaged_monolingual_text_is_named_with_its_flag(folder, split):
         edit(folder / "mono" / "train.bin", lambda content: content[:-1])
     else:
         (folder / "mono" / "dict.txt").write_text("w1 1\nw1 1\n")
-    with pytest.raises(BadInput, match=f"mono/{'train.bin: expected' if split == 'cut' else 'dict.txt: not a dictionary'}"):
+    with pytest.raises(
+        BadInput, match=f"mono/{'train.bin: expected' if split == 'cut' else 'dict.txt: not a dictionary'}"
+    ):
         MonolingualData(str(folder / "mono"), "--source-mono", "de", SYMBOLS["de"], 10, 1.0, 1)
 
 

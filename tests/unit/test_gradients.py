@@ -39,7 +39,9 @@ class Model(nn.Module):
 def optimizer_of(kind, models, monkeypatch):
     """The optimizer that fairseq's trainer makes, with a learning rate of 1."""
     name = "adam" if kind == "memory efficient" else "sgd"  # SGD has no memory-efficient form
-    flags = ["--fp16-init-scale", int(LOSS_SCALE)] + (["--fp16-no-flatten-grads"] if kind == "fp16 by parameter" else [])
+    flags = ["--fp16-init-scale", int(LOSS_SCALE)] + (
+        ["--fp16-no-flatten-grads"] if kind == "fp16 by parameter" else []
+    )
     command = ["--task", "translation", "--arch", "transformer", "--criterion", "cross_entropy", "--optimizer", name]
     cfg = tiny.configure("-", *command, "--lr", "1", *flags)
     parameters = [p for p in nn.ModuleDict(models).parameters() if p.requires_grad]
@@ -70,7 +72,9 @@ def logged_at_step(kind, max_norm, monkeypatch, gradients=GRADIENTS, clip_norm=0
         clip_and_log_gradients(optimizer, models, max_norm)
     optimizer.step()
     assert all(model.frozen.eq(7).all() and model.unused.eq(2).all() for model in models.values())
-    return {key: (before[key] - model.weights()).tolist() for key, model in models.items()}, logged.get_smoothed_values()
+    return {
+        key: (before[key] - model.weights()).tolist() for key, model in models.items()
+    }, logged.get_smoothed_values()
 
 
 KINDS = ["single", "amp", "fp16 flat", "fp16 by parameter"]
@@ -108,7 +112,9 @@ def test_the_norms_before_any_clipping_are_logged(kind, clip_norm, monkeypatch):
 @pytest.mark.parametrize("value", [math.inf, math.nan])
 def test_a_gradient_that_is_not_finite_is_left_to_what_skips_the_update(value, monkeypatch):
     """Scaled by max_norm / inf = 0, the rest of an overflow would look like an ordinary update."""
-    steps, logged = logged_at_step("single", 0.5, monkeypatch, {"de-en": [4.0, value, 8.0, 0.0], "en-de": GRADIENTS["en-de"]})
+    steps, logged = logged_at_step(
+        "single", 0.5, monkeypatch, {"de-en": [4.0, value, 8.0, 0.0], "en-de": GRADIENTS["en-de"]}
+    )
     assert steps["de-en"][::2] == [1, 2] and not math.isfinite(steps["de-en"][1])
     assert not math.isfinite(logged["gnorm_de-en"])
     assert steps["en-de"] == pytest.approx([0.5 * g / 6 for g in GRADIENTS["en-de"]])

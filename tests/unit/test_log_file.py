@@ -11,7 +11,7 @@ TRAIN = logging.getLogger("fairseq_cli.train")
 
 @pytest.fixture(autouse=True)
 def loggers():
-    """Let both loggers of a training write, and take the files from them afterwards."""
+    """Make both loggers of a training run write, and remove their files afterwards."""
     both = (TRAIN, progress_bar.logger)
     levels = [logger.level for logger in both]
     for logger in both:

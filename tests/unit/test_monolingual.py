@@ -213,10 +213,10 @@ class TestInTraining:
     def test_batches_carry_both_languages_at_the_ratio(self, data, folders):
         made = self.training(data, source_mono=folders["de"], target_mono=folders["en"], mono_ratio=2.0)
         iterator = self.iterator(made)
-        for epoch in range(1, 4):
+        for _ in range(3):
             batches = list(iterator.next_epoch_itr())
             assert sum(len(batch["id"]) for batch in batches) == len(tiny.PAIRS)
-            for language, by_batch in self.found(batches).items():
+            for by_batch in self.found(batches).values():
                 dealt = Counter(number for numbers in by_batch.values() for number in numbers)
                 assert sum(dealt.values()) == 2 * len(tiny.PAIRS)
                 assert all(len(numbers) == 2 * len(pairs) for pairs, numbers in by_batch.items())
@@ -246,7 +246,9 @@ class TestInTraining:
         made = tiny.pair(data, source_mono=folders["de"])
         with caplog.at_level("WARNING"):
             tiny.learns_by(made, "minimum_risk")
-        assert any("--source-mono: not used, --criterion minimum_risk" in record.getMessage() for record in caplog.records)
+        assert any(
+            "--source-mono: not used, --criterion minimum_risk" in record.getMessage() for record in caplog.records
+        )
         assert not any("monolingual" in batch for batch in list(self.iterator(made).next_epoch_itr()))
 
     def test_what_is_left_out_is_said(self, data, tmp_path, caplog):
@@ -277,7 +279,9 @@ class TestOfTheWrongLanguage:
 
     def training(self, data, joined_words, text, flag):
         symbols = tiny.dictionary(joined_words)
-        made = tiny.pair(data, **{flag: tiny.write_monolingual(os.path.join(data, f"mono-{flag}-{len(text)}"), text, symbols)})
+        made = tiny.pair(
+            data, **{flag: tiny.write_monolingual(os.path.join(data, f"mono-{flag}-{len(text)}"), text, symbols)}
+        )
         return tiny.learns_by(made, "back_translation_cross_entropy")
 
     @pytest.mark.parametrize("flag, column", [("source_mono", 0), ("target_mono", 1)])

@@ -103,7 +103,9 @@ class TestGapPenalty:
 
 
 # log P(x), log P(y|x), log P(y), log P(x|y) of four pairs: gaps 2, -25, 0.5 and 60, within and beyond a clip of 10
-INPUTS = double([-9.0, -30.0, -7.0, -20.0], [-4.0, -9.0, -3.5, -10.0], [-8.0, -5.0, -6.0, -70.0], [-7.0, -9.0, -5.0, -20.0])
+INPUTS = double(
+    [-9.0, -30.0, -7.0, -20.0], [-4.0, -9.0, -3.5, -10.0], [-8.0, -5.0, -6.0, -70.0], [-7.0, -9.0, -5.0, -20.0]
+)
 GAPS = [2.0, -25.0, 0.5, 60.0]
 LAMBDAS = 0.3, 0.07
 
@@ -172,7 +174,9 @@ def mutant(signs_primal=(1, 1, -1, -1), signs_dual=(1, 1, -1, -1), constant_prim
 
 def wrong_terms():
     right = (1, 1, -1, -1)
-    for term, flipped in itertools.product(("signs_primal", "signs_dual"), range(1, 15)):  # 15 flips all: the same square
+    for term, flipped in itertools.product(
+        ("signs_primal", "signs_dual"), range(1, 15)
+    ):  # 15 flips all: the same square
         signs = tuple(-sign if flipped >> i & 1 else sign for i, sign in enumerate(right))
         yield f"{term}={signs}", mutant(**{term: signs})
     for term, own, other in (("constant_primal", 1, 3), ("constant_dual", 3, 1)):
@@ -320,7 +324,8 @@ class TestBaseline:
         assert baseline(self.REWARD, "leave-one-out").flatten().tolist() == pytest.approx(others)
 
     @pytest.mark.parametrize("count, kind, factor", [
-        (1, "none", 1), (3, "none", 1), (2, "leave-one-out", 1), (3, "leave-one-out", 1), (2, "mean", 1 / 2), (3, "mean", 2 / 3),
+        (1, "none", 1), (3, "none", 1), (2, "leave-one-out", 1), (3, "leave-one-out", 1),
+        (2, "mean", 1 / 2), (3, "mean", 2 / 3),
     ])  # fmt: skip
     def test_the_expected_gradient_is_that_of_the_expected_reward(self, count, kind, factor):
         """Over all that K draws among four outcomes can give; times (K - 1)/K with the mean of all as baseline."""
@@ -345,7 +350,9 @@ class TestPolicyLoss:
         log_prob = double([-1.0, -2.0]).requires_grad_()
         advantage = double([4.0, -1.0]).requires_grad_()
         assert gradcheck(lambda values: policy_loss(values, advantage.detach()), (log_prob,))
-        gradients = torch.autograd.grad(policy_loss(log_prob, advantage).sum(), (log_prob, advantage), allow_unused=True)
+        gradients = torch.autograd.grad(
+            policy_loss(log_prob, advantage).sum(), (log_prob, advantage), allow_unused=True
+        )
         assert gradients[0].tolist() == [[-2.0, 0.5]]
         assert gradients[1] is None
 
@@ -354,7 +361,9 @@ class TestImportanceWeights:
     LOG_P = double([0.5, 0.2], [0.1, 0.4]).log()
 
     def test_by_hand(self):
-        found = log_importance_weights(self.LOG_P, double([0.1, 0.3], [0.2, 0.2]).log(), double([0.25, 0.6], [0.01, 0.8]).log())
+        found = log_importance_weights(
+            self.LOG_P, double([0.1, 0.3], [0.2, 0.2]).log(), double([0.25, 0.6], [0.01, 0.8]).log()
+        )
         assert found.exp().flatten().tolist() == pytest.approx([0.2, 0.1, 2.0, 0.1])
         assert log_mean_exp(found).exp().tolist() == pytest.approx([0.15, 1.05])
         sizes = [0.3**2 / (0.2**2 + 0.1**2), 2.1**2 / (2.0**2 + 0.1**2)]

@@ -41,7 +41,8 @@ def named(flag):
 
 def test_the_numbers_of_all_configurations_are_found():
     assert {field.name for _, field in FLAGS} == ZERO | {
-        "dsl_gap_clip", "mono_ratio", "num_samples", "risk_weight", "sample_max_len_b", "sample_temperature", "sharpness",
+        "dsl_gap_clip", "mono_ratio", "num_samples", "risk_weight", "sample_max_len_b", "sample_temperature",
+        "sharpness",
     }  # fmt: skip
 
 

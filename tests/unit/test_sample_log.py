@@ -56,7 +56,9 @@ def test_an_update_that_is_tried_again_is_there_once(tmp_path):
     assert lines(tmp_path) == [(0, 0, "a"), (0, 1, "b"), (1, 0, "d")]
 
 
-@pytest.mark.parametrize("rest", [b"", b'{"update": 2, "batch": 0, "te', b'{"update": 0}{"update": 1}\n', b"\xff\xfe\n", b"3\n"])
+@pytest.mark.parametrize(
+    "rest", [b"", b'{"update": 2, "batch": 0, "te', b'{"update": 0}{"update": 1}\n', b"\xff\xfe\n", b"3\n"]
+)
 def test_a_resumed_run_goes_on_where_its_checkpoint_was_made(tmp_path, rest):
     first = SampleLog(str(tmp_path))
     for update in range(4):

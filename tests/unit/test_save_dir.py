@@ -13,7 +13,7 @@ from fairseq_dsl.patches.save_dir import LOCK, verify_save_dir
 
 @pytest.fixture
 def begin():
-    """Begin a training in a folder, in a group of two processes, one of which loads data; returns what it is told."""
+    """Begin a training run in a folder, as two processes, one of which loads data; return the answer."""
     begun = []
 
     def begin(folder):

@@ -251,7 +251,9 @@ def test_the_moving_average_of_a_model_is_checked_too(name):
 def test_what_no_model_uses_may_be_of_any_value():
     nan = torch.tensor([float("nan")])
     counts = torch.tensor([10**9])
-    untrusted.check_parameters({"a._float_tensor": nan, "layers.0.conv.conv_bias": nan, "counts": counts, "none": torch.zeros(0), "no": None})
+    untrusted.check_parameters(
+        {"a._float_tensor": nan, "layers.0.conv.conv_bias": nan, "counts": counts, "none": torch.zeros(0), "no": None}
+    )
 
 
 @pytest.mark.timeout(20)

@@ -91,7 +91,9 @@ class TestPair:
 
     def test_is_restored_with_the_same_dictionaries_and_with_no_others(self, dual, data, other_data):
         restore(dual.path, data)
-        with pytest.raises(BadInput, match=f"{other_data}/dict.de.txt: .*another de dictionary: {difference('de')} here"):
+        with pytest.raises(
+            BadInput, match=f"{other_data}/dict.de.txt: .*another de dictionary: {difference('de')} here"
+        ):
             restore(dual.path, other_data)
 
     @pytest.mark.parametrize("language", ["de", "en"])
@@ -166,7 +168,9 @@ class TestPlainCheckpoint:
         (model,), _, _ = restore(exported, data)
         with pytest.raises(BadInput, match=f"{exported}: the encoder .*of de: {difference('de')} in the data"):
             restore(exported, other_data)
-        tuned = tasks.setup_task(tiny.translation_config(other_data).task).build_model(tiny.translation_config(data).model)
+        tuned = tasks.setup_task(tiny.translation_config(other_data).task).build_model(
+            tiny.translation_config(data).model
+        )
         with pytest.raises(BadInput, match="the encoder .*of de"):  # as --finetune-from-model does
             tuned.load_state_dict(checkpoint_utils.load_checkpoint_to_cpu(exported)["model"])
 
@@ -203,6 +207,8 @@ class TestPlainCheckpoint:
 
 def test_shards_of_another_dictionary_are_refused(data, other_data):
     cfg = tiny.pair_config(os.pathsep.join([data, other_data]))
-    with pytest.raises(BadInput, match=f"{other_data}: was binarized with another vocabulary: symbol 4 is 'w5' there and 'w0'"):
+    with pytest.raises(
+        BadInput, match=f"{other_data}: was binarized with another vocabulary: symbol 4 is 'w5' there and 'w0'"
+    ):
         tasks.setup_task(cfg.task)
     tasks.setup_task(tiny.pair_config(os.pathsep.join([data, data])).task)
