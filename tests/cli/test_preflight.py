@@ -130,8 +130,10 @@ def test_every_metric_that_is_offered_is_logged(chain, tmp_path, lms):
 
 
 def test_what_fairseq_takes_is_left_to_it(chain, tmp_path):
-    odd = "--log-interval -1 --batch-size -1 --required-batch-size-multiple -1 --clip-norm nan --patience 0".split()
-    odd += "--save-interval -1 --validate-interval -1 --max-valid-steps 0 --keep-last-epochs -1 --lr 0 --max-tokens 1000".split()
+    odd = (
+        "--log-interval -1 --batch-size -1 --required-batch-size-multiple -1 --clip-norm nan --patience 0 --lr 0 "
+        "--save-interval -1 --validate-interval -1 --max-valid-steps 0 --keep-last-epochs -1 --max-tokens 1000"
+    ).split()
     train(chain.data, *PAIR, *odd, "--save-dir", tmp_path / "new" / "folder")
     assert (tmp_path / "new" / "folder" / "checkpoint_last.pt").exists()
 
