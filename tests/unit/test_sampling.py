@@ -8,26 +8,26 @@ from types import SimpleNamespace
 import pytest
 import tiny
 import torch
+import toys
+from toys import EOS, LIMIT, SYMBOLS
 
 from fairseq_dsl import sampling
 from fairseq_dsl.errors import BadInput
 from fairseq_dsl.sampling import Sampler, SamplingConfig, in_evaluation_mode, random_numbers_of_worker
 
-LIMIT = 2  # words of a sample
-SYMBOLS = {language: tiny.dictionary(words) for language, words in tiny.TOY_WORDS.items()}
 SOURCES = [tiny.encode(words, SYMBOLS["de"]) for words in (["a", "a", "b"], ["b", "b"], ["a"])]
-EN, PAD, EOS = SYMBOLS["en"], SYMBOLS["en"].pad(), SYMBOLS["en"].eos()
+EN, PAD = SYMBOLS["en"], SYMBOLS["en"].pad()
 TEMPERATURES = (0.5, 1.0, 2.0)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return tiny.write_toy(tmp_path_factory.mktemp("toy"))
+    return toys.write_data(tmp_path_factory.mktemp("toy"))
 
 
 @pytest.fixture(scope="module")
 def made_models(folder, tmp_path_factory):
-    made = {arch: tiny.toy_pair(folder, arch).model.models["de-en"] for arch in ("transformer", "lstm")}
+    made = {arch: toys.make_pair(folder, arch).model.models["de-en"] for arch in ("transformer", "lstm")}
     for arch in ("transformer_lm", "lstm_lm"):
         made[arch] = tiny.language_model(tmp_path_factory.mktemp(arch), EN, arch, sentences=[["u"]])[1]
     for model in made.values():
@@ -59,8 +59,8 @@ def probabilities(model, source, temperature=1.0, limit=LIMIT):
     """The log-probability of every sentence that may be drawn for this source."""
     translates = hasattr(model, "encoder")
     model.eval()
-    logits = tiny.translation_logits(model, source) if translates else tiny.language_model_logits(model, EOS)
-    found = tiny.all_sentences(logits, EN, limit, temperature)
+    logits = toys.translation_logits(model, source) if translates else toys.language_model_logits(model, EOS)
+    found = toys.all_sentences(logits, EN, limit, temperature)
     model.train()
     return {sentence: log_p.item() for sentence, log_p in found.items()}
 
@@ -136,7 +136,9 @@ class TestDistribution:
         expected = [probabilities(model, source) for source in SOURCES]
         for row in range(3):
             own = drawn[2000 * row : 2000 * (row + 1)]
-            assert [unexpected(own, expected[other]) == [] for other in range(3)] == [other == row for other in range(3)]
+            assert [unexpected(own, expected[other]) == [] for other in range(3)] == [
+                other == row for other in range(3)
+            ]
 
 
 class TestLengths:
@@ -195,7 +197,7 @@ class TestTruncation:
         model, source = models["transformer"], SOURCES[0]
         samples = draw(model, [source], num_samples=500, sample_temperature=temperature, **settings)
         with in_evaluation_mode(model), torch.no_grad():
-            logits = tiny.translation_logits(model, source)
+            logits = toys.translation_logits(model, source)
             for words in {tuple(sentence[:n].tolist()) for sentence in samples.sentences for n in range(LIMIT)}:
                 if EOS in words:
                     continue
@@ -211,7 +213,9 @@ class TestTruncation:
                         for whole in (1, probs.sum().item())
                     )
                 size = len(words)
-                drawn = {s[size].item() for s in samples.sentences if len(s) > size and tuple(s[:size].tolist()) == words}
+                drawn = {
+                    s[size].item() for s in samples.sentences if len(s) > size and tuple(s[:size].tolist()) == words
+                }
                 assert drawn <= set(ranked[:most])
                 if not words:
                     assert drawn >= set(ranked[:least]) and len(drawn) < len(EN) - 2
@@ -223,8 +227,8 @@ class TestTruncation:
             found = [tuple(sentence.tolist()) for sentence in samples.sentences[row * 5 : (row + 1) * 5]]
             assert len(set(found)) == 5
             model.eval()
-            logits = tiny.translation_logits(model, source)
-            normalized = [tiny.log_prob(logits, sentence).item() / len(sentence) for sentence in found]
+            logits = toys.translation_logits(model, source)
+            normalized = [toys.log_prob(logits, sentence).item() / len(sentence) for sentence in found]
             model.train()
             assert normalized == sorted(normalized, reverse=True)
 
@@ -238,7 +242,7 @@ class TestTruncation:
             draw(models["lstm"], num_samples=words + 1, sample_beam=True, sample_max_len_b=1)
 
     @pytest.mark.parametrize("settings", [dict(sample_topk=2), dict(sample_topp=0.9)], ids=["topk", "topp"])
-    def test_a_model_that_is_sure_of_what_it_may_not_draw_is_sampled_all_the_same(self, models, settings):
+    def test_a_model_sure_of_what_it_may_not_draw_is_sampled_all_the_same(self, models, settings):
         """Sure of the end before the first word, or that no end is near at the limit: exp(-1000) is 0."""
         for nats, words in ((1000.0, 1), (-1000.0, LIMIT)):
             with end_made_likelier(models["transformer"], nats):
@@ -332,7 +336,7 @@ def test_log_prob_is_that_of_each_sentence_in_its_order_without_dropout(models, 
     found = sampling.log_prob(model, batch, PAD)
     assert all(module.training for module in model.modules())
     model.eval()
-    expected = [tiny.log_prob(tiny.translation_logits(model, s), t).item() for s, t in zip(sources, targets)]
+    expected = [toys.log_prob(toys.translation_logits(model, s), t).item() for s, t in zip(sources, targets)]
     model.train()
     assert found.dtype == torch.float64 and not found.requires_grad
     assert found.tolist() == pytest.approx(expected, abs=1e-4)

@@ -60,11 +60,14 @@ class TestOtherDictionary:
             "--share-all-embeddings --encoder-normalize-before --decoder-normalize-before --encoder-layers 2",
             "--encoder-normalize-before --decoder-normalize-before",
         ],
+        ids=["shared embeddings", "shared and normalized", "normalized"],
     )
     def test_untrained_models_pass(self, joined, flags):
         """Those of shared, normalized embeddings repeat the symbol before, and find all others impossible."""
         arch = ["--arch", "transformer", *tiny.FLAGS["transformer"].replace("dim 8", "dim 64").split(), *flags.split()]
-        cfg = tiny.configure(joined, "--task", "translation", "-s", "de", "-t", "en", "--criterion", "cross_entropy", *arch)
+        cfg = tiny.configure(
+            joined, "--task", "translation", "-s", "de", "-t", "en", "--criterion", "cross_entropy", *arch
+        )
         task = tasks.setup_task(cfg.task)
         model = task.build_model(cfg.model).eval()
         task.load_dataset("train")
@@ -92,11 +95,15 @@ class TestSwapped:
 
     @pytest.mark.parametrize("rates", [[(-4, -1), (-1, -4)], [(-4, -1), (-3, -3.5)], [(-2, -1), (-2, -2)]])
     def test_models_of_each_others_language_are_refused(self, rates):
-        with pytest.raises(BadInput, match="A and B look swapped: .*expected the language model of de, then that of en"):
+        with pytest.raises(
+            BadInput, match="A and B look swapped: .*expected the language model of de, then that of en"
+        ):
             self.check(*rates)
 
     def test_two_models_of_one_language_are_refused(self):
-        with pytest.raises(BadInput, match="B: looks like a language model of de: log P of a word is -1.2 nats there, and -5.0 for en"):
+        with pytest.raises(
+            BadInput, match="B: looks like a language model of de: log P of a word is -1.2 nats there, and -5.0 for en"
+        ):
             self.check((-1, -5), (-1.2, -5.0))
 
 
@@ -119,7 +126,9 @@ class TestTranslationModels:
         dictionaries = {"de": SYMBOLS, "en": SYMBOLS}
         checked = TranslationModels({tiny.DE_EN: first, tiny.EN_DE: second}, dictionaries)
         parameters = [torch.zeros(1)]
-        models = {key: SimpleNamespace(key=str(key), parameters=lambda: iter(parameters)) for key in (tiny.DE_EN, tiny.EN_DE)}
+        models = {
+            key: SimpleNamespace(key=str(key), parameters=lambda: iter(parameters)) for key in (tiny.DE_EN, tiny.EN_DE)
+        }
         checked._likelihood = lambda model, batch, _: rate(likely[model.key][batch])
         checked.check(models, lambda pairs, device: [{tiny.DE_EN: "de-en", tiny.EN_DE: "en-de"}])
 
@@ -140,7 +149,9 @@ class TestTranslationModels:
         self.check(*carrying, self.SWAPPED)
 
     def test_the_same_for_both_directions_is_refused(self):
-        with pytest.raises(BadInput, match="A and B: are the same model; expected the translation model of de-en and that of en-de"):
+        with pytest.raises(
+            BadInput, match="A and B: are the same model; expected the translation model of de-en and that of en-de"
+        ):
             self.check(self.start("A"), self.start("B"), self.RIGHT)
 
     def test_a_denoising_model_may_start_both(self):

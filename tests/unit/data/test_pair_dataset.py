@@ -19,12 +19,15 @@ def language_pairs(pairs=tiny.PAIRS, mirrored=False, **settings):
     return LanguagePairDataset(src, sizes[0], src_dict, tgt, sizes[1], tgt_dict, **settings)
 
 
-def dual(pairs=tiny.PAIRS, **settings):
+def pair_data(pairs=tiny.PAIRS, **settings):
     return PairDataset(language_pairs(pairs, **settings), tiny.DE_EN)
 
 
 def flat(batch):
-    return {**{k: v for k, v in batch.items() if k not in ("net_input", "reverse", "log_marginal")}, **batch["net_input"]}
+    return {
+        **{k: v for k, v in batch.items() if k not in ("net_input", "reverse", "log_marginal")},
+        **batch["net_input"],
+    }
 
 
 def assert_same(batch, wanted):
@@ -37,21 +40,21 @@ def assert_same(batch, wanted):
 @pytest.mark.parametrize("settings", [{}, {"pad_to_multiple": 4}, {"left_pad_source": False, "left_pad_target": True}])
 @pytest.mark.parametrize("rows", [[0], [3, 1], list(range(len(tiny.PAIRS)))])
 def test_both_batches_equal_those_of_ordinary_datasets(rows, settings):
-    batch = tiny.batch(dual(**settings), rows)
+    batch = tiny.batch(pair_data(**settings), rows)
     assert_same(batch, tiny.batch(language_pairs(**settings), rows))
     assert_same(batch["reverse"], tiny.batch(language_pairs(mirrored=True, **settings), rows))
 
 
 def test_a_common_length_is_that_of_each_side():
-    batch = dual().collater([dual()[0], dual()[1]], pad_to_length={"source": 20, "target": 30})
+    batch = pair_data().collater([pair_data()[0], pair_data()[1]], pad_to_length={"source": 20, "target": 30})
     assert [batch["net_input"]["src_tokens"].size(1), batch["target"].size(1)] == [20, 30]
     assert [batch["reverse"]["net_input"]["src_tokens"].size(1), batch["reverse"]["target"].size(1)] == [30, 20]
 
 
 def test_rows_belong_together_by_id_where_the_sides_sort_differently():
-    batch = tiny.batch(dual())
-    assert not torch.equal(batch["id"], batch["reverse"]["id"])
-    for batch, own, other in ((batch, 0, 1), (batch["reverse"], 1, 0)):
+    made = tiny.batch(pair_data())
+    assert not torch.equal(made["id"], made["reverse"]["id"])
+    for batch, own, other in ((made, 0, 1), (made["reverse"], 1, 0)):
         for row, number in enumerate(batch["id"].tolist()):
             source, target = batch["net_input"]["src_tokens"][row], batch["target"][row]
             assert torch.equal(source[source != PAD], tiny.encode(tiny.PAIRS[number][own], DICTIONARIES[own]))
@@ -60,9 +63,9 @@ def test_rows_belong_together_by_id_where_the_sides_sort_differently():
         assert torch.equal(lengths, lengths.sort(descending=True)[0])  # what fairseq's LSTM needs
 
 
-def test_padding_is_left_of_sources_and_right_of_targets_in_both_directions():
-    batch = tiny.batch(dual())
-    for batch in (batch, batch["reverse"]):
+def test_padding_is_left_of_sources_and_right_of_targets():
+    made = tiny.batch(pair_data())
+    for batch in (made, made["reverse"]):
         source, target = batch["net_input"]["src_tokens"], batch["target"]
         assert (source == PAD).any() and (target == PAD).any()
         assert (source[:, -1] != PAD).all()
@@ -70,31 +73,33 @@ def test_padding_is_left_of_sources_and_right_of_targets_in_both_directions():
 
 
 def test_log_marginal_goes_with_its_sentence_and_keeps_its_precision():
-    data = dual()
+    data = pair_data()
     size = len(data)
     data.log_marginals = {"de": -100 - np.arange(size) / 3, "en": -200 - np.arange(size) / 3}
-    batch = tiny.batch(data, [7, 2, 11, 5, 0])
-    assert not torch.equal(batch["id"], batch["reverse"]["id"])
-    for batch, first in ((batch, -200), (batch["reverse"], -100)):  # each of its target language
+    made = tiny.batch(data, [7, 2, 11, 5, 0])
+    assert not torch.equal(made["id"], made["reverse"]["id"])
+    for batch, first in ((made, -200), (made["reverse"], -100)):  # each of its target language
         assert batch["log_marginal"].dtype == torch.float64
         assert batch["log_marginal"].tolist() == [first - number / 3 for number in batch["id"].tolist()]
 
 
 def test_there_is_no_log_marginal_without_language_models():
-    batch = tiny.batch(dual())
+    batch = tiny.batch(pair_data())
     assert "log_marginal" not in batch and "log_marginal" not in batch["reverse"]
 
 
 def test_a_batch_without_targets_has_no_mirror():
     sources = LanguagePairDataset([torch.tensor([5, 2])], np.array([2]), DICTIONARIES[0], None, None, DICTIONARIES[1])
     assert "reverse" not in tiny.batch(PairDataset(sources, tiny.DE_EN))
-    assert dual().collater([]) == {}
+    assert pair_data().collater([]) == {}
 
 
-@pytest.mark.parametrize("max_tokens, max_sentences, multiple", [(20, None, 8), (None, 4, 8), (30, 3, 2), (25, None, 1), (None, 8, 8)])
+@pytest.mark.parametrize(
+    "max_tokens, max_sentences, multiple", [(20, None, 8), (None, 4, 8), (30, 3, 2), (25, None, 1), (None, 8, 8)]
+)
 def test_every_pair_is_in_one_batch(max_tokens, max_sentences, multiple):
     for size in range(1, 14):
-        data = dual(tiny.PAIRS[:size])
+        data = pair_data(tiny.PAIRS[:size])
         indices = data.ordered_indices()
         batches = data.batch_by_size(
             indices, max_tokens=max_tokens, max_sentences=max_sentences, required_batch_size_multiple=multiple
@@ -106,7 +111,7 @@ def test_every_pair_is_in_one_batch(max_tokens, max_sentences, multiple):
 
 
 def test_empty_pairs_have_an_empty_side():
-    data = dual([([], []), (["w1"], []), ([], ["v1"]), (["w1"], ["v1"]), (["w1", "w2"], ["v1"])])
+    data = pair_data([([], []), (["w1"], []), ([], ["v1"]), (["w1"], ["v1"]), (["w1", "w2"], ["v1"])])
     assert data.empty_pairs(np.arange(5)).tolist() == [True, True, True, False, False]
     assert data.empty_pairs(np.array([4, 0])).tolist() == [False, True]
 
@@ -116,7 +121,7 @@ class TestOrder:
         """The order under (state of the global generator, seed of the data set)."""
         found = []
         for state, order_seed in settings:
-            data = dual(tiny.random_pairs(60))
+            data = pair_data(tiny.random_pairs(60))
             data.order_seed = order_seed
             np.random.seed(state)
             found.append(data.ordered_indices().tolist())
@@ -131,7 +136,7 @@ class TestOrder:
         np.random.seed(9)
         wanted = np.random.rand()
         np.random.seed(9)
-        dual().ordered_indices()
+        pair_data().ordered_indices()
         assert np.random.rand() == wanted
 
     def test_is_that_of_an_ordinary_dataset_under_the_same_seed(self):
