@@ -5,8 +5,8 @@ The words that the tests of methods share:
 * A *sentence* is a tuple or tensor of symbols with its end. Of the special symbols, <s> and <unk> are words like the
   others for a sampler.
 * ``z`` is a sentence whose translations are sampled by the direction ``there``; ``w`` is such a translation, a
-  *sample*, of at most `LIMIT` words; one that the limit ended is *cut*. The other direction, ``back``, translates w into
-  z. Where a method learns what comes back, ``y`` is the sentence and ``x`` the sample.
+  *sample*, of at most `LIMIT` words; one that the limit ended is *cut*. The other direction, ``back``, translates w
+  into z. Where a method learns what comes back, ``y`` is the sentence and ``x`` the sample.
 * A *proposal* is the distribution that samples are drawn from: ``q``, or ``pi`` where it is itself trained.
 * ``log_p`` is what a translation model of the pair says, ``log_p_lm`` what a language model does: natural logarithms,
   of whole sentences, from one forward of the model, without padding, batches or any code of the plugin.
