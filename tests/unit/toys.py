@@ -69,14 +69,10 @@ class ToyPairs:
         self._data = write_data(folder / "data")
         self._settings = {}
         for side, language, arch in (("source", "de", "lstm_lm"), ("target", "en", "transformer_lm")):
-            lm, mono, symbols, sentences = (
-                folder / f"lm.{language}",
-                folder / f"mono.{language}",
-                SYMBOLS[language],
-                [WORDS[language]],
-            )
-            self._settings[f"{side}_lm"] = tiny.language_model(lm, symbols, arch, sentences=sentences)[0]
-            self._settings[f"{side}_mono"] = tiny.write_monolingual(mono, sentences, symbols)
+            symbols, sentences = SYMBOLS[language], [WORDS[language]]
+            lm = tiny.language_model(folder / f"lm.{language}", symbols, arch, sentences=sentences)[0]
+            mono = tiny.write_monolingual(folder / f"mono.{language}", sentences, symbols)
+            self._settings.update({f"{side}_lm": lm, f"{side}_mono": mono})
         self._made, self._marginals, self._load = {}, {}, stages.marginals_of
 
     def marginals_of(self, given, *others):
@@ -199,9 +195,11 @@ def assert_same_gradients(made, found, wanted, factor=1.0):
 
 
 def add_up(sums, weight, gradients):
+    """Add weighted gradients to sums of them, by name."""
     for name, gradient in gradients.items():
         sums[name] = sums.get(name, 0) + weight * gradient
 
 
 def saved(folder):
+    """What a criterion wrote for --save-samples: a line for each sentence."""
     return [json.loads(line) for line in (folder / "samples.0.jsonl").read_text().splitlines()]

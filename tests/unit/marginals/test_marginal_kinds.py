@@ -32,6 +32,17 @@ def test_a_missing_file_is_refused_at_once_by_its_flag(corpus, language, flag):
         corpus.marginals(paths={**corpus.paths, language: "nowhere.pt"})
 
 
+def test_one_language_model_alone_is_refused_by_the_missing_flag(corpus):
+    with pytest.raises(
+        BadInput, match="--target-lm is missing: .* requires both language models, found --source-lm alone"
+    ):
+        corpus.marginals({"de": corpus.paths["de"], "en": None})
+
+
+def test_there_is_no_marginal_without_flags(corpus):
+    assert corpus.marginals({"de": None, "en": None}) == {}
+
+
 # ---- a new kind, as CONTRIBUTING.md has it
 
 
