@@ -1,5 +1,10 @@
-"""``python -m fairseq_dsl`` prints what to give to ``--user-dir`` when the package is installed elsewhere."""
+"""``python -m fairseq_dsl COMMAND ...`` is ``fairseq-dsl COMMAND ...``.
 
-from pathlib import Path
+Without a command it prints what to give to ``--user-dir`` when the package is installed elsewhere.
+"""
 
-print(Path(__file__).resolve().parent)
+import sys
+
+from fairseq_dsl_cli.main import main
+
+main(sys.argv[1:] or ["user-dir"])

@@ -9,7 +9,7 @@
 #   --lang LANG  translate between LANG and English: de, ko, or another language of Home Assistant (default: de)
 #   --toy        a generated German-English corpus: no download, 3 minutes after the installation
 #
-# Run again, it reuses what is there; interrupted, it goes on where it was. PYTHON chooses another Python (see venv.sh).
+# Run again, it reuses what is there; interrupted, it resumes where it was. PYTHON chooses another Python (see venv.sh).
 set -euo pipefail
 usage() { sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"; }
 die() { echo "demo.sh: $*" >&2; exit 2; }
@@ -18,7 +18,7 @@ recipe=homeassistant lang=de
 while [[ $# -gt 0 ]]; do
     case $1 in
         --toy) recipe=toy ;;
-        --lang) [[ $# -ge 2 ]] || die "--lang wants a language, e.g. --lang ko"; lang=$2; shift ;;
+        --lang) [[ $# -ge 2 ]] || die "--lang requires a language, e.g. --lang ko"; lang=$2; shift ;;
         --lang=*) lang=${1#*=} ;;
         -h | --help) usage; exit ;;
         *) usage >&2; die "$1: not an option" ;;
@@ -41,7 +41,7 @@ if command -v flock >/dev/null; then
     flock -n 9 || { echo "waiting for another demo.sh that works in $run"; flock 9; }
 fi
 
-# Small models: the time is short. What differs from the defaults of train.sh and the train_*.sh scripts.
+# Small models: the time is short. What differs from the defaults of the train_*.sh scripts and methods/.
 narrow=(--encoder-embed-dim 128 --decoder-embed-dim 128 --encoder-ffn-embed-dim 256 --decoder-ffn-embed-dim 256
     --encoder-layers 2 --decoder-layers 2 --dropout 0.1 --max-tokens 2048)
 narrow_lm=(--decoder-embed-dim 128 --decoder-input-dim 128 --decoder-output-dim 128 --decoder-ffn-embed-dim 256
@@ -60,7 +60,7 @@ else
 fi
 
 finish() {
-    [[ $1 -eq 0 ]] || echo "demo.sh stopped with exit code $1; run the same command again: it goes on where it was" >&2
+    [[ $1 -eq 0 ]] || echo "demo.sh stopped with exit code $1; run the same command again: it resumes where it was" >&2
 }
 trap 'finish $?' EXIT
 
@@ -73,11 +73,11 @@ for python in "${PYTHON:-python3}" python3.11 python3.12 python3.10 ""; do
     [[ -n $python ]] || die "no Python that works; name one with PYTHON="
     python=$("$python" -c 'import sys; print(sys.executable)' 2>/dev/null) && break # no shim, which may stay in between
 done
-bound=("$python" scripts/children.py $$)
+bound=("$python" fairseq_dsl_cli/children.py $$)
 
 step "1/7 installation"
 PYTHON=$(exec "${bound[@]}" scripts/venv.sh)
-export PYTHON OMP_NUM_THREADS=1
+export PYTHON OMP_NUM_THREADS=1 PYTHONPATH=$PWD PATH=$(dirname "$PYTHON"):$PATH
 echo "$PYTHON"
 
 step "2/7 corpus $recipe, $lang-en"
@@ -97,17 +97,17 @@ step "5/7 the control and dual supervised learning, at the same time"
 dsl+=(--primal-checkpoint "$run/$lang-en/checkpoint_best.pt" --dual-checkpoint "$run/en-$lang/checkpoint_best.pt"
     --source-lm "$run/lm.$lang/checkpoint_best.pt" --target-lm "$run/lm.en/checkpoint_best.pt")
 "${bound[@]}" "$PYTHON" scripts/parallel.py \
-    scripts/train.sh --method control "$data" "$lang" en "$run/control" "${dsl[@]}" ::: \
-    scripts/train.sh --method dsl "$data" "$lang" en "$run/dsl" "${dsl[@]}"
+    scripts/methods/control.sh "$data" "$lang" en "$run/control" "${dsl[@]}" ::: \
+    scripts/methods/dsl.sh "$data" "$lang" en "$run/dsl" "${dsl[@]}"
 
 step "6/7 translating the test set in both directions"
-"${bound[@]}" "$PYTHON" scripts/evaluate.py --data-bin "$data" -s "$lang" -t en --output "$run/evaluation" --jobs 2 \
+"${bound[@]}" fairseq-dsl evaluate --data-bin "$data" -s "$lang" -t en --output "$run/evaluation" --jobs 2 \
     --baseline "control=$run/control/checkpoint_best.pt" --system "dsl=$run/dsl/checkpoint_best.pt" \
     --system "warm start=$run/$lang-en/checkpoint_best.pt,$run/en-$lang/checkpoint_best.pt"
 
 step "7/7 report"
 note="This shows the chain at work. The models are small and were trained for minutes: gains need longer training."
-"${bound[@]}" "$PYTHON" scripts/report.py --output "$run/report.md" \
+"${bound[@]}" fairseq-dsl report --output "$run/report.md" \
     --title "Dual supervised learning: $recipe, $lang-en" --note "$note" \
     --evaluation "$run/evaluation/evaluation.json" --run "control=$run/control" --run "dsl=$run/dsl" \
     --run "language model $lang=$run/lm.$lang" --run "language model en=$run/lm.en" \

@@ -1,6 +1,6 @@
-"""The plugin's `written_atomically`, for scripts that start at once.
+"""The plugin's `written_atomically`, for step.py, which stays in memory while its command trains.
 
-Importing it from the plugin would import torch and fairseq, which takes seconds; its file needs neither.
+Importing it from the plugin would import torch and fairseq, which takes seconds and memory; its file needs neither.
 """
 
 import runpy

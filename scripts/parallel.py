@@ -4,7 +4,7 @@
     scripts/parallel.py scripts/train_lm.sh A B ::: scripts/train_lm.sh C D
 
 Prints what they print, and ends with the first exit code that is not 0. If one fails, the others run to their end: what
-they train is kept. Ctrl-C ends them all.
+they train is kept. Ctrl-C ends them all. (make -j and xargs -P would mix the commands' lines of progress.)
 """
 
 import os
@@ -12,9 +12,8 @@ import shutil
 import sys
 import threading
 
-import children
-import commandline
-from progress import MARK, PIPED, StatusLine
+from fairseq_dsl_cli import children, main
+from fairseq_dsl_cli.progress import MARK, PIPED, StatusLine
 
 SEPARATOR = ":::"
 
@@ -46,7 +45,7 @@ def relay(process, number, states, status, guard):
         states[number] = ""
 
 
-def main():
+def run():
     commands = split(sys.argv[1:])
     if not commands or sys.argv[1] in ("-h", "--help"):
         print(__doc__)
@@ -78,4 +77,4 @@ def main():
 
 
 if __name__ == "__main__":
-    commandline.run(main)
+    main.end("parallel.py", run)

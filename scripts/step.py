@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
-"""Runs one training command as a step that can be repeated, interrupted and gone on with.
+"""Runs one training command as a step that can be repeated, interrupted and resumed.
 
     scripts/step.py SAVE_DIR -- \\
         fairseq-train DATA ... --save-dir SAVE_DIR --log-file SAVE_DIR/train.log --log-format json
 
 * prints the command, and then a line of progress instead of fairseq's log, which is kept in SAVE_DIR/train.log;
 * does nothing if the same command on the same input files has already ended well in SAVE_DIR;
-* goes on from SAVE_DIR/checkpoint_last.pt (fairseq does) if it was interrupted;
-* refuses a SAVE_DIR begun with another command or other input files: going on there would mix two experiments.
+* resumes from SAVE_DIR/checkpoint_last.pt (fairseq does) if it was interrupted;
+* refuses a SAVE_DIR begun with another command or other input files: resuming there would mix two experiments.
 
-train_lm.sh, train_translation.sh and train.sh call it.
+The train_*.sh scripts and those of methods/ call it. (Not make's business: a step's identity is its command and the
+content of its input files, not their age, and a folder begun with others is refused, not overwritten.)
 """
 
 import argparse
@@ -24,12 +25,11 @@ import time
 from collections import deque
 from pathlib import Path
 
-import children
-import commandline
-import trainlog
 from files import written_atomically
-from inputs import checksum, files_of
-from progress import StatusLine, bar, clock
+
+from fairseq_dsl_cli import arguments, children, main, trainlog
+from fairseq_dsl_cli.inputs import checksum, files_of
+from fairseq_dsl_cli.progress import StatusLine, meter
 
 _LINES_OF_A_FAILURE = 30
 _SECONDS_FOR_A_LOCK = 30
@@ -89,7 +89,11 @@ def difference(old, new):
 
 
 def lock(save_dir, status):
-    """Keeps a second trainer out of `save_dir`. The lock is the open file's, which the trainer inherits."""
+    """Keeps a second trainer out of `save_dir`.
+
+    The lock is the open file's, which the trainer inherits: it holds as long as one of the two lives. (portalocker
+    would follow a symbolic link that somebody put at the file's place.)
+    """
     handle = os.open(save_dir / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     deadline = time.monotonic() + _SECONDS_FOR_A_LOCK
     while True:
@@ -133,12 +137,8 @@ class Progress:
         now = time.monotonic()
         self.start = self.start or (now, updates)
         total = self.total or (updates * self.epochs / epoch if self.epochs and epoch else 0)
-        text = f"{self.name} {bar(updates, total)} update {updates:g}"
-        if total:
-            text += f" of {total:.0f}"
-            if updates > self.start[1]:
-                text += f", {clock((now - self.start[0]) / (updates - self.start[1]) * (total - updates))} left"
-        self.status.update(f"{text}, ppl {statistics['ppl']:g}" if "ppl" in statistics else text)
+        note = f"ppl {statistics['ppl']:g}" if "ppl" in statistics else ""
+        self.status.update(meter(f"{self.name} updates", updates, total, now - self.start[0], self.start[1], note))
 
 
 def _number_given(command, flag):
@@ -150,12 +150,12 @@ def _number_given(command, flag):
     return None
 
 
-def main():
-    parser = commandline.Parser(__doc__)
+def run():
+    parser = arguments.Parser(__doc__)
     parser.add_argument(
         "save_dir",
         metavar="SAVE_DIR",
-        type=commandline.output_folder,
+        type=arguments.output_folder,
         help="folder of the checkpoints, the log and the notes of this step",
     )
     parser.add_argument(
@@ -221,4 +221,4 @@ def main():
 
 
 if __name__ == "__main__":
-    commandline.run(main)
+    main.end("step.py", run)

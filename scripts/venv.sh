@@ -40,13 +40,13 @@ case $(version "$PYTHON") in
 esac
 
 requirements="requirements $(cat setup.py pyproject.toml "$constraints" scripts/venv.sh | cksum)"
-code="code $(find fairseq_dsl -name '*.py' -print0 | sort -z | xargs -0 cat | cksum)"
+code="code $(find fairseq_dsl fairseq_dsl_cli -name '*.py' -print0 | sort -z | xargs -0 cat | cksum)"
 installed=$venv/installed.txt # what the environment was last brought to; absent while it is being changed
 building=$venv/building.txt   # there until the first installation ends: an environment with it is made anew
 
 # pip ends with this script, also when that is killed: the next run would find it at work.
 install() {
-    "$PYTHON" scripts/children.py $$ "$venv/bin/python" -m pip install --disable-pip-version-check "$@" >&2
+    "$PYTHON" fairseq_dsl_cli/children.py $$ "$venv/bin/python" -m pip install --disable-pip-version-check "$@" >&2
 }
 if ! grep -qxF "$requirements" "$installed" 2>/dev/null; then
     echo "installing the plugin and what it needs in $venv (some minutes)" >&2
@@ -55,7 +55,7 @@ if ! grep -qxF "$requirements" "$installed" 2>/dev/null; then
     if [[ ! -x $venv/bin/python ]]; then
         works "$PYTHON" ||
             die "$PYTHON lacks the module ensurepip; on Debian and Ubuntu: apt install python$(version "$PYTHON")-venv"
-        "$PYTHON" scripts/children.py $$ "$PYTHON" -m venv "$venv" >&2
+        "$PYTHON" fairseq_dsl_cli/children.py $$ "$PYTHON" -m venv "$venv" >&2
         touch "$building"
     fi
     # fairseq 0.12.2 depends on a version of omegaconf whose metadata newer ones refuse.

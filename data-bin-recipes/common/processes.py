@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 from typing import Sequence, Tuple
 
-sys.path.append(str(Path(__file__).resolve().parents[2] / "scripts"))
-import children  # noqa: E402  (from scripts/: a second copy would have to learn the same lessons)
+sys.path.append(str(Path(__file__).resolve().parents[2]))
+from fairseq_dsl_cli import children  # noqa: E402  (a second copy would have to learn the same lessons)
 
 
 def run(command: Sequence[str], **options) -> Tuple[int, str]:

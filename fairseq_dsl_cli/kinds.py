@@ -1,18 +1,15 @@
 """What the models in checkpoints are, as far as it decides which of them belong together."""
 
 import os
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Optional
 
-from inputs import checksum
+from fairseq.data import data_utils
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the repository's plugin, rather than an installed one
+from fairseq_dsl.checkpoints import Checkpoint
+from fairseq_dsl.errors import BadInput
 
-from fairseq.data import data_utils  # noqa: E402
-from fairseq_dsl.checkpoints import Checkpoint  # noqa: E402
-from fairseq_dsl.errors import BadInput  # noqa: E402
+from .inputs import checksum
 
 
 @dataclass(frozen=True)

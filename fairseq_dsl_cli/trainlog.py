@@ -26,14 +26,15 @@ def parse_line(line):
     except json.JSONDecodeError:  # the line that was being written when a run was killed
         return None
     tag = fields[-1] if fields else _tag_of_keys(raw)
-    numbers = {key.removeprefix(f"{tag}_"): _number(value) for key, value in raw.items()}
+    prefix = f"{tag}_"
+    numbers = {key[key.startswith(prefix) and len(prefix) :]: _number(value) for key, value in raw.items()}
     return tag, {key: number for key, number in numbers.items() if number is not None}
 
 
 def _tag_of_keys(keys):
     """Which tag the keys of a line are prefixed with: every line of training has a `num_updates`."""
     ending = "_num_updates"
-    return next((key.removesuffix(ending) for key in keys if key.endswith(ending)), "train_inner")
+    return next((key[: -len(ending)] for key in keys if key.endswith(ending)), "train_inner")
 
 
 def _number(value):

@@ -1,24 +1,23 @@
-"""What the scripts' command lines share: bad input gives one line on the standard error, before anything is written."""
+"""Command lines: bad input gives one line on the standard error, before anything is written."""
 
 import argparse
-import logging
 import os
-import sys
 from pathlib import Path
+from typing import Callable, Iterable, NoReturn, Optional
 
 _ENOUGH = 1_000_000  # more resamples, jobs or updates than this could only hang
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser with a script's docstring as its help, and errors of one line."""
+    """A parser with a docstring as its help, and errors of one line."""
 
-    def __init__(self, description):
-        super().__init__(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    def __init__(self, description: Optional[str], prog: Optional[str] = None):
+        super().__init__(prog, description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {one_line(message)}\n")
 
-    def check(self, flag, kind, text):
+    def check(self, flag: str, kind: Callable[[str], object], text: str):
         """Refuses the value of a flag as `kind` would as its type, but after the flags have been held together."""
         try:
             kind(text)
@@ -26,7 +25,7 @@ class Parser(argparse.ArgumentParser):
             self.error(f"argument {flag}: {error}")
 
 
-def one_line(message):
+def one_line(message: object) -> str:
     """
     >>> one_line("no file 'a\\nb'")
     "no file 'a b'"
@@ -34,7 +33,7 @@ def one_line(message):
     return " ".join(str(message).splitlines())
 
 
-def positive(text):
+def positive(text: str) -> int:
     """The type of an option that is a whole number from 1 on.
 
     >>> positive("5")
@@ -49,21 +48,21 @@ def positive(text):
     raise argparse.ArgumentTypeError(f"expected a whole number from 1 to {_ENOUGH:,}, found {text!r}")
 
 
-def input_file(text):
+def input_file(text: str) -> str:
     """The type of an option that names a file to read."""
     if not os.path.isfile(text):
         raise argparse.ArgumentTypeError(f"expected a file, found {_found(text)}")
     return text
 
 
-def input_folder(text):
+def input_folder(text: str) -> str:
     """The type of an option that names a folder to read."""
     if not os.path.isdir(text):
         raise argparse.ArgumentTypeError(f"expected a folder, found {_found(text)}")
     return text
 
 
-def output_file(text):
+def output_file(text: str) -> str:
     """The type of an option that names a file to write, in a folder that may not exist yet."""
     if text.endswith("/") or not text or os.path.lexists(text) and not os.path.isfile(text):
         raise argparse.ArgumentTypeError(f"expected the name of a file to write, found {_found(text)}")
@@ -71,7 +70,7 @@ def output_file(text):
     return text
 
 
-def output_folder(text):
+def output_folder(text: str) -> str:
     """The type of an option that names a folder to write to, which may not exist yet."""
     folder = Path(text).absolute()
     while not os.path.lexists(folder):
@@ -81,32 +80,17 @@ def output_folder(text):
     return text
 
 
-def refuse_overwriting(parser, output, inputs):
+def refuse_overwriting(parser: Parser, output: str, inputs: Iterable[str]):
     """Ends a command whose output would replace one of its inputs, under whatever name."""
     for path in inputs:
         if os.path.exists(output) and os.path.exists(path) and os.path.samefile(output, path):
             parser.error(f"{output}: expected another file to write than the input {path}")
 
 
-def _found(path):
+def _found(path: object) -> str:
     path = str(path)
     if os.path.isdir(path):
         return f"the folder {path!r}"
     if os.path.isfile(path):
         return f"the file {path!r}"
     return f"{path!r}, which {'is no regular file' if os.path.lexists(path) else 'does not exist'}"
-
-
-def run(main):
-    """Ends the process as `main()` does; where a file cannot be read or written, with a line that says so."""
-    program = os.path.basename(sys.argv[0])
-    logging.disable(logging.INFO)  # fairseq's greetings
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except OSError as error:
-        what = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else error
-        sys.exit(f"{program}: error: {one_line(what)}")
-    except UnicodeDecodeError as error:
-        sys.exit(f"{program}: error: {one_line(error)}")

@@ -2,7 +2,9 @@
 
 Shell scripts run a command that ends with them so, `$$` being their own process:
 
-    python scripts/children.py $$ COMMAND ...
+    python fairseq_dsl_cli/children.py $$ COMMAND ...
+
+It imports the standard library alone: venv.sh runs it before anything is installed.
 """
 
 import ctypes

@@ -1,0 +1,66 @@
+"""What is refused before anything is translated."""
+
+import os
+import shlex
+
+from sacrebleu.metrics import BLEU
+
+from .. import arguments, texts
+from . import scores
+
+
+def check(parser, args, systems):
+    """Refuses what can be known to fail before anything is translated.
+
+    Returns the test set's sentences by language, and what each system that is a pair was trained with.
+    """
+    primal = (args.source_lang, args.target_lang)
+    names = [system.name for system in systems]
+    if len(set(names)) < len(names):
+        parser.error(f"--system: each name once, found {', '.join(names)}")
+    if primal[0] == primal[1]:
+        parser.error(f"-s {primal[0]} -t {primal[1]}: expected two languages")
+    if (args.source_lm is None) != (args.target_lm is None):
+        parser.error("--source-lm and --target-lm: the duality gap takes both")
+    for flag, path in (("--source-lm", args.source_lm), ("--target-lm", args.target_lm)):
+        if path is not None:
+            parser.check(flag, arguments.input_file, path)
+    parser.check("--data-bin", arguments.input_folder, args.data_bin)
+    parser.check("--user-dir", arguments.input_folder, args.user_dir)
+    parser.check("--output", arguments.output_folder, args.output)
+    try:
+        shlex.split(args.generate_args)
+    except ValueError as error:
+        parser.error(f"--generate-args {args.generate_args!r}: {error}")
+    for lang in primal:
+        if not os.path.isfile(os.path.join(args.data_bin, f"dict.{lang}.txt")):
+            parser.error(f"--data-bin {args.data_bin}: no dict.{lang}.txt there; expected data of {'-'.join(primal)}")
+        if not os.path.isfile(f"{args.text}.{lang}"):
+            parser.error(f"--text {args.text}: no file {args.text}.{lang}; expected the detokenized {args.subset}")
+    sentences = {lang: texts.read_lines(f"{args.text}.{lang}") for lang in primal}
+
+    from .. import kinds  # torch and fairseq: not before all that is quick
+
+    count = kinds.number_of_sentences(args.data_bin, args.subset, *primal)
+    if count is None:
+        parser.error(f"--data-bin {args.data_bin}: no {args.subset} of {'-'.join(primal)} there")
+    for lang, lines in sentences.items():
+        tokenize = scores.tokenizer(lang, args.tokenize)
+        try:
+            BLEU(tokenize=tokenize)
+        except (RuntimeError, ImportError) as error:  # a tokenizer that requires another package
+            parser.error(f"--tokenize {tokenize}: {error}")
+        if len(lines) != count:
+            parser.error(f"--text {args.text}.{lang}: expected {count} lines, as {args.subset} has, found {len(lines)}")
+    directions = ["-".join(primal), "-".join(reversed(primal))]
+    pairs = {}
+    for system in systems:
+        flag = f"--{'baseline' if system is args.baseline else 'system'} {system.name}:"
+        for number, path in enumerate(system.paths):
+            expected = directions if system.is_pair else [directions[number]]
+            found = [kinds.check_translates(file, flag, expected, system.is_pair) for file in path.split(os.pathsep)]
+        if system.is_pair and len(found) == 1:  # fairseq-validate takes no ensemble
+            pairs[system.name] = found[0]
+    if args.source_lm:
+        kinds.check_language_models({"--source-lm": args.source_lm, "--target-lm": args.target_lm})
+    return sentences, pairs

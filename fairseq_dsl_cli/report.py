@@ -1,0 +1,86 @@
+"""Writes a report of an experiment: Markdown with plots, from the training logs and the evaluation.
+
+    fairseq-dsl report --output report.md --evaluation evaluation/evaluation.json \\
+        --run control=runs/control --run dsl=runs/dsl --run "LM de=runs/lm.de" --run "de-en=runs/de-en"
+
+A run is a folder with a train.log (fairseq's `--log-format json --log-file`). Runs of a pair of models are drawn by
+direction, with their duality gap, their BLEU and what their method logs of its samples; all others (language models,
+warm starts) by their perplexity. Requires matplotlib.
+"""
+
+from argparse import Namespace
+from importlib.util import find_spec
+from pathlib import Path
+
+from . import arguments, texts
+from .arguments import Parser
+from .reporting import markdown
+from .reporting.runs import best, parse_run
+
+
+def add_arguments(parser: Parser) -> None:
+    add = parser.add_argument
+    add(
+        "--run",
+        action="append",
+        required=True,
+        type=parse_run,
+        metavar="NAME=DIR",
+        help="a training run; may be repeated",
+    )
+    add(
+        "--evaluation",
+        type=markdown.parse_evaluation,
+        metavar="FILE",
+        help="evaluation.json of fairseq-dsl evaluate (default: no table and no translations)",
+    )
+    add(
+        "--output",
+        type=arguments.output_file,
+        default="report.md",
+        metavar="FILE",
+        help="the report; its plots are written beside it (default: %(default)s)",
+    )
+    add("--title", default="Dual supervised learning", help="heading of the report (default: %(default)s)")
+    add("--note", help="a paragraph under the table (default: none)")
+    add(
+        "--samples",
+        type=arguments.positive,
+        default=8,
+        help="translations to show of each direction (default: %(default)s)",
+    )
+
+
+def run(parser: Parser, args: Namespace) -> None:
+    if find_spec("matplotlib") is None:
+        parser.exit(1, f"{parser.prog}: error: requires matplotlib: pip install matplotlib\n")
+    write(args, args.run, args.evaluation)
+    print(f"wrote {args.output}")
+
+
+def write(args, runs, evaluation):
+    """Writes the plots, and then the report that shows them."""
+    from .reporting import plots  # takes a second
+
+    output = Path(args.output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    lines = [f"# {args.title}", ""]
+    if evaluation:
+        lines += [
+            f"Test set: {evaluation['sentences']} sentences of `{evaluation['text']}`, beam search. In brackets stands "
+            "the 95% interval of the difference; p is that of a two-sided paired bootstrap test. (Without brackets, p "
+            "is that of an older evaluation, which is too small for systems that are nearly as good.)",
+            "",
+            markdown.scores(evaluation),
+            "",
+        ]
+    if args.note:
+        lines += [args.note, ""]
+    for title, picture in plots.draw_all(runs, output.parent):
+        lines += [f"## {title}", "", f"![{title}]({picture})", ""]
+    lines += [markdown.markdown_table(best(runs)), ""]
+    if evaluation:
+        lines += ["## Translations", "", markdown.samples(evaluation, args.samples), ""]
+    commands = [run.command for run in runs if run.command] + (evaluation["commands"] if evaluation else [])
+    lines += ["## Commands", "", "```", *commands, "```", ""]
+    texts.write(output, "\n".join(lines))
