@@ -1,6 +1,7 @@
 """Lines of progress that are rewritten in place, with messages above them."""
 
 import os
+import shutil
 import sys
 import time
 from typing import List, Optional, TextIO
@@ -73,10 +74,10 @@ class StatusLine:
         while len(self.bars) > len(lines):
             self.bars.pop().close()
         while len(self.bars) < len(lines):
-            options = dict(position=len(self.bars), leave=False, dynamic_ncols=True, bar_format="{desc}")
-            self.bars.append(tqdm(file=self.stream, **options))
+            self.bars.append(tqdm(file=self.stream, position=len(self.bars), leave=False, bar_format="{desc}"))
+        width = shutil.get_terminal_size().columns - 1  # tqdm's own would be 0 where a terminal does not tell
         for bar, line in zip(self.bars, lines):
-            bar.set_description_str(line)
+            bar.set_description_str(line[:width])
 
     def _write(self, *lines):
         for line in lines:

@@ -1,6 +1,5 @@
 """How text is cut into words for BLEU: by the language, alike in validation, in the risk and in evaluation."""
 
-import doctest
 import logging
 from types import SimpleNamespace
 
@@ -25,11 +24,6 @@ DICTIONARIES = {
     for side, language in enumerate(("de", CHINESE))
 }
 DIRECTIONS = (f"de-{CHINESE}", f"{CHINESE}-de")
-
-
-def test_examples_in_docstrings():
-    results = doctest.testmod(bleu)
-    assert results.attempted >= 1 and results.failed == 0
 
 
 @pytest.mark.parametrize("tokenizer, languages", [

@@ -1,8 +1,6 @@
-"""Paired bootstrap tests of the scripts, against resampling written out with sacrebleu's public functions."""
+"""Paired bootstrap tests, against resampling written out with sacrebleu's public functions."""
 
 import random
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +8,7 @@ import sacrebleu
 from sacrebleu.metrics import BLEU, CHRF
 from sacrebleu.significance import PairedTest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
-
-import significance  # noqa: E402
+from fairseq_dsl_cli.evaluation import significance
 
 RESAMPLES = 100
 DRAW = random.Random(5)

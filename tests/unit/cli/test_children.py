@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-CHILDREN = str(SCRIPTS / "children.py")
+ROOT = Path(__file__).resolve().parents[3]
+CHILDREN = str(ROOT / "fairseq_dsl_cli" / "children.py")
 # writes its process number where it is told to, and goes on
 LONG = "import os, sys, time; open(sys.argv[1], 'w').write(f'{os.getpid()}\\n'); time.sleep(60)"
 
@@ -70,7 +70,7 @@ def test_a_bound_command_does_not_begin_once_its_script_has_ended():
 def test_children_of_parallel_end_with_it(tmp_path):
     long = [sys.executable, "-c", LONG]
     words = [*long, str(tmp_path / "a"), ":::", *long, str(tmp_path / "b")]
-    process = subprocess.Popen([sys.executable, str(SCRIPTS / "parallel.py"), *words])
+    process = subprocess.Popen([sys.executable, str(ROOT / "scripts" / "parallel.py"), *words])
     pids = [number(tmp_path / name) for name in "ab"]
     process.kill()
     process.wait()
@@ -80,7 +80,7 @@ def test_children_of_parallel_end_with_it(tmp_path):
 def test_parallel_goes_on_after_the_shell_that_started_it(tmp_path):
     """As after `nohup` and a logout; a script that it must not outlive binds it."""
     long = shlex.join([sys.executable, "-c", LONG, str(tmp_path / "child")])
-    script = f'{sys.executable} {SCRIPTS / "parallel.py"} {long} >/dev/null & echo $! >"$1"; wait'
+    script = f'{sys.executable} {ROOT / "scripts" / "parallel.py"} {long} >/dev/null & echo $! >"$1"; wait'
     shell = bash(script, tmp_path / "pid")
     parallel, child = number(tmp_path / "pid"), number(tmp_path / "child")
     shell.kill()
@@ -89,12 +89,3 @@ def test_parallel_goes_on_after_the_shell_that_started_it(tmp_path):
     assert runs(parallel) and runs(child)
     os.kill(parallel, signal.SIGKILL)
     wait_until(lambda: not runs(child))
-
-
-def test_every_command_of_the_demo_is_bound_to_it():
-    """All that it runs for more than a moment is a script of this repository, or Python."""
-    text = (SCRIPTS / "demo.sh").read_text().replace("\\\n", " ")
-    commands = [line for line in text.split("\n") if "scripts/" in line.split("#")[0] or "data-bin-recipes/" in line]
-    started = [line for line in commands if line.startswith(("PYTHON=", '"'))]
-    assert len(started) == 7
-    assert all('"${bound[@]}"' in line for line in started)

@@ -1,0 +1,58 @@
+"""What the models in checkpoints are, by what the checkpoints say of themselves."""
+
+import pytest
+from saved import save_model, save_pair, save_translation
+
+from fairseq_dsl.errors import BadInput
+from fairseq_dsl_cli import kinds
+
+
+class TestModels:
+    """What is refused by what the checkpoints say of themselves."""
+
+    @pytest.fixture(scope="class")
+    def folder(self, tmp_path_factory):
+        folder = tmp_path_factory.mktemp("models")
+        save_translation(folder / "de-en.pt", "de", "en")
+        save_translation(folder / "en-de.pt", "en", "de")
+        save_pair(folder / "pair.pt", "de", "en")
+        save_pair(folder / "turned.pt", "en", "de")
+        save_pair(folder / "fr.pt", "de", "fr")
+        save_model(folder / "lm.de.pt", "language_modeling", data="data/lm.de")
+        save_model(folder / "lm.en.pt", "language_modeling", data="data/lm.en")
+        return folder
+
+    @pytest.mark.parametrize(
+        ("name", "expected", "found"),
+        [
+            ("en-de", ["de-en"], "a translation model for en-de"),
+            ("pair", ["de-en"], "a pair for de-en and en-de"),
+            ("lm.de", ["de-en"], "a language model of data/lm.de"),
+            ("de-en", ["de-en", "en-de"], "a translation model for de-en"),
+            ("fr", ["de-en", "en-de"], "a pair for de-fr and fr-de"),
+        ],
+    )
+    def test_of_evaluation_are_what_their_place_says(self, folder, name, expected, found):
+        path = str(folder / f"{name}.pt")
+        with pytest.raises(BadInput, match=f"--system x: {path}: expected .*{expected[0]}.*, found {found}"):
+            kinds.check_translates(path, "--system x:", expected, pair=len(expected) == 2)
+
+    def test_of_evaluation_pass_where_they_fit(self, folder):
+        assert kinds.check_translates(str(folder / "en-de.pt"), "--system", ["en-de"], pair=False) is None
+        for name, source in (("pair", "de"), ("turned", "en")):
+            trained = kinds.check_translates(str(folder / f"{name}.pt"), "--system", ["de-en", "en-de"], pair=True)
+            assert trained.source == source
+
+    def test_of_a_pair_name_its_language_models_that_are_there(self, folder, tmp_path):
+        lm = str(folder / "lm.de.pt")
+        path = save_pair(tmp_path / "pair.pt", "de", "en", source_lm=lm, target_lm="gone.pt")
+        assert kinds.check_translates(path, "--system", ["de-en"], pair=True).language_models == [lm]
+
+    def test_of_the_gap_are_two_language_models(self, folder, tmp_path):
+        lm, copy = folder / "lm.de.pt", tmp_path / "copy.pt"
+        copy.write_bytes(lm.read_bytes())
+        kinds.check_language_models({"--source-lm": str(lm), "--target-lm": str(folder / "lm.en.pt")})
+        with pytest.raises(BadInput, match="found the same for both"):
+            kinds.check_language_models({"--source-lm": str(lm), "--target-lm": str(copy)})
+        with pytest.raises(BadInput, match="--target-lm .*expected a language model, found a translation model"):
+            kinds.check_language_models({"--source-lm": str(lm), "--target-lm": str(folder / "de-en.pt")})
