@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import importlib
-import importlib.util
 import io
 import json
 import logging
@@ -25,6 +24,7 @@ from fairseq.logging import metrics
 from fairseq.models import distributed_fairseq_model
 
 import fairseq_dsl
+from fairseq_dsl_cli.main import run
 
 PLUGIN = str(Path(fairseq_dsl.__file__).parent)
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -151,12 +151,9 @@ def languages(direction):
     return ["-s", source, "-t", target]
 
 
-def script(name):
-    """A script of the repository, as a module."""
-    spec = importlib.util.spec_from_file_location(name, REPOSITORY / "scripts" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def plugin_command(*arguments):
+    """Run ``fairseq-dsl`` with the arguments in this process; what it refuses is raised."""
+    assert not run([str(argument) for argument in arguments])
 
 
 def processes():

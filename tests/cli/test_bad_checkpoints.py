@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 from bad import CHECKPOINT_FLAGS, check, refusal, replaced
-from commands import TASK, TRANSFORMER, command, dsl_flags, generate, script, train
+from commands import TASK, TRANSFORMER, command, dsl_flags, generate, plugin_command, train
 
 from fairseq_dsl.compat import SAFE_LOADING
 from fairseq_dsl.errors import BadInput
@@ -101,9 +101,8 @@ def test_training_goes_on_with_the_same_dictionary_alone(chain, bad, dual, tmp_p
     "direction, words", [("de-fr", ["de-fr", "de-en and en-de"]), ("de-en", ["no dual checkpoint"])]
 )
 def test_export_is_refused(chain, dual, tmp_path, direction, words):
-    export = script("export")
     source = dual if direction == "de-fr" else chain.warm["de-en"]
     with pytest.raises(BadInput) as caught:
-        export.main([str(source), "--direction", direction, str(tmp_path / "out.pt")])
+        plugin_command("export", source, "--direction", direction, tmp_path / "out.pt")
     check(str(caught.value), words)
     assert not list(tmp_path.iterdir())

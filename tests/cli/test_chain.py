@@ -20,8 +20,8 @@ from commands import (
     languages,
     largest_difference,
     load,
+    plugin_command,
     processes,
-    script,
     train,
     train_in_process,
 )
@@ -29,7 +29,6 @@ from fairseq.modules import TransformerEncoderLayer
 
 from fairseq_dsl.models import DualTranslationModel
 
-average_checkpoints, export = script("average_checkpoints"), script("export")
 DIRECTIONS = ("de-en", "en-de")
 
 STOCK = "import sys; from fairseq_cli.generate import cli_main; cli_main(); assert 'fairseq_dsl' not in sys.modules"
@@ -65,7 +64,7 @@ def plain(run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("export")
     for direction in DIRECTIONS:
         path = str(folder / f"{direction}.pt")
-        export.main([str(run / "checkpoint_last.pt"), "--direction", direction, path])
+        plugin_command("export", run / "checkpoint_last.pt", "--direction", direction, path)
     return {direction: folder / f"{direction}.pt" for direction in DIRECTIONS}
 
 
@@ -172,7 +171,7 @@ def test_score_of_what_generate_wrote(translations, direction, tmp_path):
 
 def test_average(chain, run, translations, tmp_path):
     parts = [run / "checkpoint_1_2.pt", run / "checkpoint_last.pt"]
-    average_checkpoints.main(["--inputs", *map(str, parts), "--output", str(tmp_path / "average.pt")])
+    plugin_command("average", "--inputs", *parts, "--output", tmp_path / "average.pt")
     first, last, average = (load(path)["model"] for path in [*parts, tmp_path / "average.pt"])
     wanted = {key: (first[key] + last[key]) / 2 for key in last}
     assert largest_difference(first, last) > 1e-3
@@ -193,7 +192,7 @@ def test_ensemble(chain, run, translations, plain, direction):
     assert two.scored_hypotheses() != translations[direction].scored_hypotheses()
     # what stock makes of the same two models
     earlier = plain[direction].with_suffix(".earlier.pt")
-    export.main([str(first), "--direction", direction, str(earlier)])
+    plugin_command("export", first, "--direction", direction, earlier)
     paths = f"{earlier}:{plain[direction]}"
     stock = generate(chain.data, direction, paths, "--required-batch-size-multiple", 1, task="translation")
     assert two.scored_hypotheses() == stock.scored_hypotheses()

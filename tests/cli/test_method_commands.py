@@ -25,8 +25,8 @@ from commands import (
     lm_flags,
     load,
     mono_flags,
+    plugin_command,
     processes,
-    script,
     train,
     train_by_two_workers,
     train_in_process,
@@ -274,7 +274,7 @@ def test_proposal_checkpoints(chain, mono, dual, tmp_path, method):
     """A dual checkpoint and its two halves propose the same, and go on to when the live models have moved."""
     halves = [tmp_path / f"{direction}.pt" for direction in DIRECTIONS]
     for direction, half in zip(DIRECTIONS, halves):
-        script("export").main([str(dual), "--direction", direction, str(half)])
+        plugin_command("export", dual, "--direction", direction, half)
     found = with_warm_starts(flags(method, chain, mono), dual, dual)
     drawn = {}
     for name, path in {"live": None, "dual": dual, "halves": f"{halves[0]}:{halves[1]}"}.items():

@@ -13,7 +13,7 @@ from commands import (
     dsl_flags,
     languages,
     mono_flags,
-    script,
+    plugin_command,
     train,
 )
 from fairseq.models.transformer import TransformerModel
@@ -56,11 +56,11 @@ def from_pretrained(chain, bad, folder):
 
 
 def export(chain, bad, folder):
-    script("export").main([bad["pair"], "--direction", "de-en", str(folder / "out.pt")])
+    plugin_command("export", bad["pair"], "--direction", "de-en", folder / "out.pt")
 
 
 def average(chain, bad, folder):
-    script("average_checkpoints").main(["--inputs", bad["pair"], bad["pair"], "--output", str(folder / "out.pt")])
+    plugin_command("average", "--inputs", bad["pair"], bad["pair"], "--output", folder / "out.pt")
 
 
 WAYS = {
