@@ -15,9 +15,7 @@ MARK = "\x1e"
 _SECONDS_BETWEEN_LINES = 30  # where the output is a file, each state of the line would stay: write few
 
 
-def meter(
-    name: str, done: float, total: float, seconds: Optional[float] = None, since: float = 0, note: str = ""
-) -> str:
+def meter(name: str, done: float, total: float, seconds: float = 0, since: float = 0, note: str = "") -> str:
     """A bar of progress, as tqdm draws it.
 
     Args:
@@ -28,18 +26,15 @@ def meter(
     'de-en:  25%|##5       | 1/4'
     >>> meter("de-en", 30, 40, seconds=80, since=20, note="ppl 9")
     'de-en:  75%|#######5  | 30/40, 01:20 left, ppl 9'
+    >>> meter("de-en", 30, 0, note="ppl 9")
+    'de-en: 30, ppl 9'
     """
-    if not total:
-        return f"{name}: {done:g}{note and ', ' + note}"
-    left = None
-    if seconds is not None and done > since:
+    left = ""
+    if total and seconds and done > since:
         left = f"{tqdm.format_interval(seconds / (done - since) * (total - done))} left"
-    postfix = [*([f"{tqdm.format_interval(left)} left"] if left is not None else []), *filter(None, [note])]
-    layout = "{l_bar}{bar}| {n:g}/{total:.0f}{postfix}"
-    bar = tqdm.format_meter(
-        done, total, seconds, prefix=name, ascii=True, bar_format=layout, postfix=", ".join(postfix)
-    )
-    return bar
+    layout = "{l_bar}{bar}| {n:g}/{total:.0f}{postfix}" if total else "{desc}: {n:g}{postfix}"
+    postfix = ", ".join(filter(None, [left, note]))
+    return tqdm.format_meter(done, total, seconds, prefix=name, ascii=True, bar_format=layout, postfix=postfix)
 
 
 class StatusLine:

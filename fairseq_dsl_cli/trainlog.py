@@ -49,7 +49,7 @@ def _number(value):
 def read(path):
     """Returns {tag: {number of updates: statistics}} of a log file, in the order of updates.
 
-    A run that was interrupted repeats the updates since its last checkpoint when it goes on: the later line counts.
+    A run that was interrupted repeats the updates since its last checkpoint when it resumes: the later line counts.
     """
     logs = {}
     with open(path, encoding="utf-8", errors="replace") as lines:

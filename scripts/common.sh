@@ -13,7 +13,7 @@ if [[ -z ${PYTHON:-} ]]; then
     PYTHON=python
     [[ -x $scripts/../.venv/bin/python ]] && PYTHON=$scripts/../.venv/bin/python
 fi
-python=$(command -v "$PYTHON") || die "PYTHON=$PYTHON is no command; name a Python that has the plugin installed"
+python=$(command -v "$PYTHON") || die "PYTHON=$PYTHON is not a command; name a Python that has the plugin installed"
 PYTHON=$python
 # The fairseq-* commands of that interpreter come first, so that the printed commands are those a reader would type.
 PATH=$(dirname "$PYTHON"):$PATH

@@ -52,7 +52,7 @@ def run():
         return 0 if sys.argv[1:2] in (["-h"], ["--help"]) else 2
     for command in commands:
         if not shutil.which(command[0]):
-            sys.exit(f"parallel.py: error: {command[0]!r} is no command")
+            sys.exit(f"parallel.py: error: {command[0]!r} is not a command")
     status = StatusLine()
     environment = dict(os.environ, **{PIPED: "1"})
     states = [""] * len(commands)

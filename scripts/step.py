@@ -169,7 +169,7 @@ def run():
     if not command:
         parser.error("expected a command after --")
     if not shutil.which(command[0]):
-        parser.error(f"expected a command after --, found {command[0]!r}, which is none")
+        parser.error(f"expected a command after --, found {command[0]!r}, which is not one")
     save_dir = Path(args.save_dir)
     save_dir.mkdir(parents=True, exist_ok=True)
     begun, done = save_dir / "begun.txt", save_dir / "done.txt"
@@ -181,7 +181,7 @@ def run():
     if earlier and not is_same(earlier, this):
         sys.exit(
             f"{save_dir} was begun differently: {difference(earlier, this)}. "
-            f"Remove that folder or name another one; to go on in it all the same, remove {begun}."
+            f"Remove that folder or name another one; to resume in it all the same, remove {begun}."
         )
     status.message(f"$ {shlex.join(command)}")
     finished = read(done)
@@ -190,7 +190,7 @@ def run():
         return 0
     write(begun, this)
     if (save_dir / "checkpoint_last.pt").exists():
-        status.message(f"{save_dir.name}: goes on from {save_dir / 'checkpoint_last.pt'}")
+        status.message(f"{save_dir.name}: resumes from {save_dir / 'checkpoint_last.pt'}")
 
     progress = Progress(save_dir.name, command, status)
     status.update(f"{save_dir.name}: starting")
@@ -204,7 +204,7 @@ def run():
     except KeyboardInterrupt:
         children.stop([process])
         status.close()
-        print(f"{save_dir.name}: interrupted; the same command goes on from the last checkpoint")
+        print(f"{save_dir.name}: interrupted; the same command resumes from the last checkpoint")
         return 130
     status.close()
     if code:
@@ -214,7 +214,7 @@ def run():
             f"the whole log is {save_dir / 'train.log'}"
         )
         if not (save_dir / "checkpoint_last.pt").exists():
-            begun.unlink(missing_ok=True)  # nothing is there to go on from: a corrected command may begin
+            begun.unlink(missing_ok=True)  # there is nothing to resume from: a corrected command may begin
         return code if code > 0 else 128 - code
     write(done, this)
     return 0

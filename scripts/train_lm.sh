@@ -8,14 +8,14 @@
 #
 # Flags that follow go to fairseq-train and replace the defaults below, e.g. `--max-update 20000 --arch lstm_lm` (an
 # architecture with other flags than transformer_lm needs fairseq-train itself). Run again, it does nothing if it was
-# done, and goes on if it was interrupted.
+# done, and resumes if it was interrupted.
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
 [[ ${1:-} == -h || ${1:-} == --help ]] && { usage "$0"; exit; }
 [[ $# -ge 2 ]] || { usage "$0" >&2; exit 2; }
 data=$1 save_dir=$2
 shift 2
-[[ -f $data/dict.txt ]] || die "$data: no dict.txt there; DATA_BIN is a folder made by fairseq-preprocess --only-source"
+[[ -f $data/dict.txt ]] || die "$data: contains no dict.txt; expected a folder of fairseq-preprocess --only-source"
 
 # --sample-break-mode eos: each sentence alone, as the marginal P(x) of a sentence asks for.
 train "$save_dir" "$data" --user-dir fairseq_dsl --task language_modeling \

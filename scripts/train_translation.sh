@@ -9,7 +9,7 @@
 #   SAVE_DIR   folder for checkpoints and train.log; the result is SAVE_DIR/checkpoint_best.pt
 #
 # Flags that follow go to fairseq-train and replace the defaults below, e.g. `--max-update 20000 --dropout 0.3`. Run
-# again, it does nothing if it was done, and goes on if it was interrupted.
+# again, it does nothing if it was done, and resumes if it was interrupted.
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
 [[ ${1:-} == -h || ${1:-} == --help ]] && { usage "$0"; exit; }
@@ -18,7 +18,7 @@ data=$1 source_lang=$2 target_lang=$3 save_dir=$4
 shift 4
 [[ $source_lang != "$target_lang" ]] || die "$source_lang $target_lang: expected two languages"
 for lang in "$source_lang" "$target_lang"; do
-    [[ -f $data/dict.$lang.txt ]] || die "$data: no dict.$lang.txt there; a folder of fairseq-preprocess is wanted"
+    [[ -f $data/dict.$lang.txt ]] || die "$data: contains no dict.$lang.txt; expected a folder of fairseq-preprocess"
 done
 share=--share-decoder-input-output-embed
 cmp -s "$data/dict.$source_lang.txt" "$data/dict.$target_lang.txt" && share=--share-all-embeddings

@@ -16,7 +16,7 @@ version() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])'; }
 
 if [[ -n ${PYTHON:-} ]]; then
     PYTHON=$("$PYTHON" -c 'import sys; print(sys.executable)') ||
-        die "PYTHON names no Python that works; version 3.10, 3.11 or 3.12 is wanted"
+        die "PYTHON names no Python that works; expected version 3.10, 3.11 or 3.12"
 fi
 cd "$(dirname "$0")/.."
 
@@ -36,7 +36,7 @@ fi
 case $(version "$PYTHON") in
     3.10) constraints=constraints-3.10.txt ;;
     3.11 | 3.12) constraints=constraints.txt ;;
-    *) die "PYTHON=$PYTHON is Python $(version "$PYTHON"); 3.10, 3.11 or 3.12 is wanted" ;;
+    *) die "PYTHON=$PYTHON is Python $(version "$PYTHON"); expected 3.10, 3.11 or 3.12" ;;
 esac
 
 requirements="requirements $(cat setup.py pyproject.toml "$constraints" scripts/venv.sh | cksum)"

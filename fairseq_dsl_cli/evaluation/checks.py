@@ -21,7 +21,7 @@ def check(parser, args, systems):
     if primal[0] == primal[1]:
         parser.error(f"-s {primal[0]} -t {primal[1]}: expected two languages")
     if (args.source_lm is None) != (args.target_lm is None):
-        parser.error("--source-lm and --target-lm: the duality gap takes both")
+        parser.error("--source-lm and --target-lm: the duality gap requires both")
     for flag, path in (("--source-lm", args.source_lm), ("--target-lm", args.target_lm)):
         if path is not None:
             parser.check(flag, arguments.input_file, path)

@@ -30,4 +30,4 @@ def test_one_language_model_is_refused(tmp_path, flag, capsys):
     words = ["--data-bin", "d", "-s", "de", "-t", "en", "--baseline", f"control={tmp_path}/dual.pt"]
     with pytest.raises(SystemExit):
         run(["evaluate", *words, flag, "x.pt"])
-    assert "the duality gap takes both" in capsys.readouterr().err
+    assert "the duality gap requires both" in capsys.readouterr().err

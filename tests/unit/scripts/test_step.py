@@ -188,7 +188,7 @@ class TestStep:
         os.killpg(process.pid, signal.SIGINT)
         output, _ = process.communicate(timeout=20)
         assert process.returncode == 130
-        assert "goes on from the last checkpoint" in output
+        assert "resumes from the last checkpoint" in output
         assert not (tmp_path / "run" / "done.txt").exists()
 
 
