@@ -1,7 +1,9 @@
 """The program fairseq-dsl: finds a command, and imports no more than it needs."""
 
 import importlib
+import logging
 import re
+import runpy
 import subprocess
 import sys
 
@@ -58,6 +60,16 @@ def test_the_version_is_the_plugins(capsys):
 
 def test_the_folder_of_the_plugin_is_printed(capsys):
     assert not run(["user-dir"])
+    assert capsys.readouterr().out == f"{fairseq_dsl.__path__[0]}\n"
+
+
+@pytest.mark.parametrize("words", [[], ["user-dir"]])
+def test_the_package_run_as_a_module_is_the_program(words, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["fairseq_dsl", *words])
+    monkeypatch.setattr(logging, "disable", lambda level: None)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("fairseq_dsl", run_name="__main__")
+    assert not ended.value.code
     assert capsys.readouterr().out == f"{fairseq_dsl.__path__[0]}\n"
 
 

@@ -27,7 +27,7 @@ def test_the_sides_take_turns():
     assert [len(turns) for turns in seconds.values()] == [2, 2]
 
 
-def test_a_turn_has_the_cpu_time_of_a_child_that_ends_with_the_last_reference_to_it():
+def test_a_turn_has_the_cpu_time_of_a_child_that_garbage_holds():
     class Batches:
         def __init__(self):
             self.itself = self  # garbage that the collector alone finds, as fairseq's iterators are

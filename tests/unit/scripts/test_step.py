@@ -77,12 +77,12 @@ class TestStep:
         assert other.returncode != 0
         assert f"have changed since: {data}" in other.stderr
 
-    def test_takes_a_corrected_command_after_one_that_failed_before_its_first_checkpoint(self, command, tmp_path):
+    def test_takes_a_corrected_command_where_there_is_no_checkpoint_yet(self, command, tmp_path):
         for expected in (1, 0):
             done = subprocess.run(command(code=expected), capture_output=True, text=True)
             assert done.returncode == expected, done.stderr
 
-    def test_takes_no_other_command_after_one_that_failed_later(self, command, tmp_path):
+    def test_takes_no_other_command_where_there_is_a_checkpoint(self, command, tmp_path):
         (tmp_path / "run").mkdir()
         (tmp_path / "run" / "checkpoint_last.pt").touch()
         assert subprocess.run(command(code=1), capture_output=True).returncode == 1
