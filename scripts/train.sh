@@ -8,6 +8,6 @@ source "$(dirname "$0")/common.sh"
 [[ ${1:-} == --method=* ]] && set -- --method "${1#*=}" "${@:2}"
 [[ $# -ge 2 && $1 == --method ]] || { usage "$0" >&2; exit 2; }
 script=$scripts/methods/$2.sh
-[[ $2 != */* && -f $script ]] || die "--method $2: expected one of $(cd "$scripts/methods" && echo *.sh)"
+[[ $2 != */* && -f $script ]] || die "--method $2: expected one of $(basename -s .sh -a "$scripts"/methods/*.sh | paste -sd ' ')"
 echo "train.sh --method $2 is now scripts/methods/$2.sh; this name goes with the next version" >&2
 exec "$script" "${@:3}"

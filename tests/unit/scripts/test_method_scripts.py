@@ -64,7 +64,7 @@ def test_the_old_name_warns_and_trains_with_the_same_command(train, words):
 def test_the_old_name_refuses_an_unknown_method(train, method):
     done = train(f"train.sh --method={method}")
     assert (done.returncode, done.stdout) == (2, "")
-    assert f"--method {method}: expected one of back-translation.sh control.sh dsl.sh" in done.stderr
+    assert f"--method {method}: expected one of back-translation control dsl dual-learning" in done.stderr
 
 
 def test_the_command_is_the_one_of_version_0_3(train):
