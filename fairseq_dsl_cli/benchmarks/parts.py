@@ -6,6 +6,7 @@ import multiprocessing
 import statistics
 import sys
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 
 import torch
 from fairseq import options, tasks
@@ -125,8 +126,10 @@ def memory(bench):
     batches.sort(key=lambda numbers: len(numbers) * max(dataset.num_tokens(number) for number in numbers))
     peaks = {}
     for name in ("idle", "primal", "reverse", "dual", "first"):
-        with multiprocessing.get_context("spawn").Pool(1) as pool:  # spawned: nothing of this process is in it
-            peaks[name] = pool.apply(peak_memory, (bench.args, str(bench.folder), name, batches[-WARM_UP_UPDATES:]))
+        # spawned: nothing of this process is in it
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            widest = batches[-WARM_UP_UPDATES:]
+            peaks[name] = pool.submit(peak_memory, bench.args, str(bench.folder), name, widest).result()
     stock = statistics.mean([peaks["primal"]["bytes"], peaks["reverse"]["bytes"]])
     idle = peaks["idle"]["bytes"]
     return {
