@@ -148,10 +148,9 @@ def sampling(bench):
     batches = bench.monolingual(trainer, bench.batches(trainer, bench.args.updates))
 
     def ours(name, batch):
-        direction = {"primal": task.direction, "reverse": task.reverse}[name]
-        language = task.languages[direction][1]
-        dictionary = task.directions[direction].target_dictionary
-        return sampler.draw(pair.models[direction], dictionary, batch, task.longest(language)).sentences
+        direction = {"primal": task.directions.active, "reverse": task.directions.active.reversed}[name]
+        model, dictionary = pair.models[str(direction)], task.dictionaries[direction.target]
+        return sampler.draw(model, dictionary, batch, task.stage.longest(direction.target)).sentences
 
     def theirs(name, batch):
         return [hypothesis["tokens"] for found in stock[name](batch) for hypothesis in found]
