@@ -6,7 +6,7 @@ import json
 import logging
 import re
 from argparse import Namespace
-from typing import Any, Dict, Iterable, List, Optional
+from typing import Any, Dict, Iterable, List, Optional, Sequence
 
 import sacrebleu
 from fairseq.data import Dictionary, encoders
@@ -83,7 +83,9 @@ def log_tokenizer(task: TranslationTask):
     """Log once for each task how validation tokenizes."""
     if not hasattr(task, "_logged_tokenizer"):
         source, target = task.cfg.source_lang, task.cfg.target_lang
-        logger.info(f"BLEU of {source}-{target} in validation: with sacrebleu's tokenizer {tokenizer_of(task.cfg, target)}")
+        logger.info(
+            f"BLEU of {source}-{target} in validation: with sacrebleu's tokenizer {tokenizer_of(task.cfg, target)}"
+        )
         task._logged_tokenizer = True
 
 
@@ -140,7 +142,7 @@ def log_bleu(logging_outputs: List[Dict[str, float]], directions: Iterable[Direc
     metrics.log_derived("bleu", functools.partial(_mean_bleu, directions=directions))
 
 
-def _mean_bleu(meters, directions: List[str]) -> float:
+def _mean_bleu(meters, directions: Sequence[Direction]) -> float:
     return round(sum(bleu_of(meters, direction) for direction in directions) / len(directions), 2)
 
 

@@ -110,7 +110,9 @@ class Checkpoint:
     def direction(self, name: Union[str, Direction]) -> "Checkpoint":
         """One direction's model of a pair checkpoint, as if it had a checkpoint of its own."""
         if str(name) not in self.pair:
-            raise BadInput(f"{self.name}: expected a checkpoint of {name}, found {' and '.join(self.pair) or 'one model'}")
+            raise BadInput(
+                f"{self.name}: expected a checkpoint of {name}, found {' and '.join(self.pair) or 'one model'}"
+            )
         direction = Direction.parse(str(name), self.pair)
         part = object.__new__(Checkpoint)
         part.__dict__.update(self.__dict__)

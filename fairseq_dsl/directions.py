@@ -33,7 +33,7 @@ class Direction:
         Direction(source='zh-cn', target='en')
         """
         for i, symbol in enumerate(name):
-            if symbol == "-" and f"{name[i + 1:]}-{name[:i]}" in names:
+            if symbol == "-" and f"{name[i + 1 :]}-{name[:i]}" in names:
                 return cls(name[:i], name[i + 1 :])
         raise ValueError(f"{name} has no reverse among {list(names)}")
 

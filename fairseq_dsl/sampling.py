@@ -1,7 +1,7 @@
 """Round trips: sample translations of sentences with one direction, to be scored by the other and by language models.
 
-``z`` is a sentence, ``w_1 ... w_K`` are its sampled translations. Sampling is fairseq's own generator, with the model in
-evaluation mode and without gradient.
+``z`` is a sentence, ``w_1 ... w_K`` are its sampled translations. Sampling is fairseq's own generator, with the model
+in evaluation mode and without gradient.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ class SamplingConfig(FairseqDataclass):
         1.0, TEMPERATURE, "divides the logits before sampling; below 1 the samples are likelier ones"
     )
     sample_topk: int = number(
-        0, at_least(0, 10**6, "1 or more, or 0 for all symbols,"), "sample among this many likeliest symbols; 0: all"
+        0, at_least(0, 10**6, "1 or more, or 0 for all symbols"), "sample among this many likeliest symbols; 0: all"
     )
     sample_topp: float = number(
         0.0,
@@ -78,7 +78,7 @@ class Sampler:
         check_numbers(cfg)
         ways = [flag for flag, on in self._truncation.items() if on]
         if len(ways) > 1:
-            raise BadInput(f"{' and '.join(ways)}: one of them is wanted")
+            raise BadInput(f"{' and '.join(ways)}: expected one of them")
 
     @property
     def _truncation(self):
@@ -95,7 +95,7 @@ class Sampler:
         """Refuse a beam that fairseq would cap at the size of the vocabulary."""
         if self.cfg.sample_beam and self.cfg.num_samples >= symbols:
             raise BadInput(
-                f"--num-samples {self.cfg.num_samples} --sample-beam: the vocabulary has but {symbols} symbols"
+                f"--num-samples {self.cfg.num_samples} --sample-beam: expected fewer than the {symbols} symbols of the vocabulary"
             )
 
     @torch.no_grad()
@@ -117,7 +117,7 @@ class Sampler:
             tokens, lengths = (value.repeat_interleave(count, 0) for value in (tokens, lengths))
         limit = min(int(cfg.sample_max_len_a * tokens.size(1) + cfg.sample_max_len_b), max_len - 1)
         if limit < 1:
-            raise BadInput(f"the models and language models take sentences of {max_len} tokens: too short for samples")
+            raise BadInput(f"the models and language models allow sentences of {max_len} tokens: too short for samples")
         if cfg.sample_beam:
             strategy = search.BeamSearch(dictionary)
         else:
@@ -137,10 +137,14 @@ class Sampler:
             )
             found = generator.generate([model], {"net_input": {"src_tokens": tokens, "src_lengths": lengths}})
         if any(len(hypotheses) < beam for hypotheses in found):
-            raise BadInput(f"--num-samples {count} --sample-beam: there are not so many sentences of up to {limit} words")
+            raise BadInput(
+                f"--num-samples {count} --sample-beam: there are not so many sentences of up to {limit} words"
+            )
         found = [hypothesis for hypotheses in found for hypothesis in hypotheses]
         sizes = [len(hypothesis["tokens"]) for hypothesis in found]
-        together = torch.nn.utils.rnn.pad_sequence([hypothesis["tokens"] for hypothesis in found], batch_first=True).cpu()
+        together = torch.nn.utils.rnn.pad_sequence(
+            [hypothesis["tokens"] for hypothesis in found], batch_first=True
+        ).cpu()
         log_q = torch.stack([hypothesis["score"] for hypothesis in found]).double().view(-1, count)
         if any(self._truncation.values()):
             log_q = torch.full_like(log_q, math.nan)

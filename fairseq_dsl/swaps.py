@@ -20,8 +20,8 @@ from .errors import BadInput
 CHECKED_SENTENCES = 200
 TRANSLATION_MODEL, LANGUAGE_MODEL = "translation model", "language model"
 MARGIN = 0.75
-"""Nats a word. Untrained models were measured up to 0.6 below the uniform distribution, or they repeat the symbol before;
-models of another dictionary 0.2 to 0.8 below it after 60 updates, 1.2 to 4 after some hundreds, and falling."""
+"""Nats per word. Untrained models were measured up to 0.6 below the uniform distribution, or they repeat the symbol
+before; models of another dictionary 0.2 to 0.8 below it after 60 updates, 1.2 to 4 after some hundreds, and falling."""
 LEAST_ADVANTAGE = 0.1  # nats a word, of a model over another one on what the first is given for
 
 
@@ -62,9 +62,9 @@ def refuse_other_dictionary(name: str, language: str, found: Likelihood, diction
     uniform = -math.log(len(dictionary))
     if found.rate < uniform - MARGIN and found.repeated < found.words / 2:
         raise BadInput(
-            f"{name}: looks like a model of another dictionary or language: log P of a {language} word of the training data "
-            f"is {found.rate:.1f} nats, that of equal probability for all {len(dictionary)} symbols {uniform:.1f}; expected a "
-            "model trained with the dictionary of the data folder"
+            f"{name}: looks like a model of another dictionary or language: log P of a {language} word of the "
+            f"training data is {found.rate:.1f} nats, that of equal probability for all {len(dictionary)} symbols "
+            f"{uniform:.1f}; expected a model trained with the dictionary of the data folder"
         )
 
 
@@ -81,9 +81,9 @@ def refuse_swapped(names: Sequence[str], kind: str, what: Sequence[Any], found: 
     given, swapped = rates[0][0] + rates[1][1], rates[0][1] + rates[1][0]
     if swapped > given + LEAST_ADVANTAGE:
         raise BadInput(
-            f"{names[0]} and {names[1]} look swapped: log P of a word is {rates[0][0]:.1f} and {rates[1][1]:.1f} nats as "
-            f"given, {rates[0][1]:.1f} and {rates[1][0]:.1f} the other way round; expected the {kind} of {what[0]}, then "
-            f"that of {what[1]}"
+            f"{names[0]} and {names[1]} look swapped: log P of a word is {rates[0][0]:.1f} and {rates[1][1]:.1f} "
+            f"nats as given, {rates[0][1]:.1f} and {rates[1][0]:.1f} the other way round; expected the {kind} of "
+            f"{what[0]}, then that of {what[1]}"
         )
     for i, j in ((0, 1), (1, 0)):
         # Some text is easier for every model: one is of the other language where it is no better than the other model.
@@ -155,14 +155,20 @@ class TranslationModels:
         # Models of other tasks, such as denoising, start to learn either direction, and translate neither.
         read = {key: start for key, start in starts.items() if start and "translation" in (start.task_name or "")}
         self.untold = [key for key, start in read.items() if not start.dictionaries]
-        self.unnamed = not all(start.task.get("source_lang") and start.task.get("target_lang") for start in read.values())
+        self.unnamed = not all(
+            start.task.get("source_lang") and start.task.get("target_lang") for start in read.values()
+        )
         if len(read) == 2:
             first, second = read.values()
             if same_parameters(first.parameters, second.parameters):
                 refuse_same((first.name, second.name), TRANSLATION_MODEL, list(read))
 
     @torch.no_grad()
-    def check(self, models: Mapping[Direction, FairseqEncoderDecoderModel], batches: Callable[..., Iterable[Dict[Direction, dict]]]):
+    def check(
+        self,
+        models: Mapping[Direction, FairseqEncoderDecoderModel],
+        batches: Callable[..., Iterable[Dict[Direction, dict]]],
+    ):
         """Refuse what their likelihood of sentence pairs shows: another dictionary, or another direction.
 
         Args:
@@ -206,9 +212,10 @@ def refuse_other_text(name: str, languages: Sequence[str], sentences: Tensor, si
     own, other = (float(_log_frequencies(side, size)[sentences].sum()) for side in sides)
     if other > own:
         raise BadInput(
-            f"{name}: expected {languages[0]} text, found text that looks like {languages[1]}: by the word frequencies of the "
-            f"parallel data, log P of its first sentences is {own:.0f} nats as {languages[0]} and {other:.0f} as "
-            f"{languages[1]}; --source-mono is text of the source language, --target-mono of the target language"
+            f"{name}: expected {languages[0]} text, found text that looks like {languages[1]}: by the word "
+            f"frequencies of the parallel data, log P of its first sentences is {own:.0f} nats as {languages[0]} and "
+            f"{other:.0f} as {languages[1]}; --source-mono is text of the source language, --target-mono of the target "
+            "language"
         )
 
 

@@ -26,7 +26,9 @@ def run(parser: Parser, args: Namespace) -> None:
 
     checkpoint = Checkpoint(args.checkpoint, "checkpoint")
     if not checkpoint.pair:
-        raise BadInput(f"{args.checkpoint}: is no dual checkpoint, but an ordinary one of {checkpoint.task_name}")
+        raise BadInput(
+            f"{args.checkpoint}: expected a pair checkpoint, found an ordinary one of {checkpoint.task_name}"
+        )
     if args.direction not in checkpoint.pair:
         raise BadInput(f"--direction {args.direction}: {args.checkpoint} has {' and '.join(checkpoint.pair)}")
     save_plain(checkpoint.direction(args.direction), args.output)

@@ -70,7 +70,9 @@ class PairCriterion(FairseqCriterion):
             for key in sorted({*term.averages, *term.averages.values()}):
                 logged.update({f"{key}_{direction}": loss.new_zeros(()) for direction in step.parallel})
         for term, _, sums in found:
-            logged.update(sums if term.validates else {key: torch.as_tensor(v, device=loss.device) for key, v in sums.items()})
+            logged.update(
+                sums if term.validates else {key: torch.as_tensor(v, device=loss.device) for key, v in sums.items()}
+            )
         return loss, logged
 
     @classmethod

@@ -59,7 +59,12 @@ def check_data_folders(cfg):
 
 
 def check_pairs(
-    folder: str, split: str, directions: Iterable[Direction], sides: Dict[str, Dictionary], combine: bool, impl: Optional[str]
+    folder: str,
+    split: str,
+    directions: Iterable[Direction],
+    sides: Dict[str, Dictionary],
+    combine: bool,
+    impl: Optional[str],
 ):
     """Refuse a split whose files are damaged, or whose sides have different numbers of sentences.
 

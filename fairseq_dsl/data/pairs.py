@@ -22,8 +22,9 @@ class PairDataset(LanguagePairDataset):
     collated from the raw sentences: padded tensors cannot be flipped, sources are padded left and targets right.
     Each is sorted by its own source length; ``id`` says which rows belong together.
 
-    With `log_marginals`, scores by language, each of the two has ``log_marginal``: log P(target sentence) by the marginal
-    of the target language, ``(sentences,)``, nats, float64 (``--fp16`` rounds float32 tensors of a batch to halves).
+    With `log_marginals`, scores by language, each of the two has ``log_marginal``: log P(target sentence) by the
+    marginal of the target language, ``(sentences,)``, nats, float64 (``--fp16`` rounds float32 tensors of a batch to
+    halves).
 
     With `monolingual`, batches have ``batch["monolingual"]``: by language, a batch of sources, aligned with nothing, or
     None where no sentence stands beside the batch's pairs.
@@ -107,10 +108,10 @@ class PairDataset(LanguagePairDataset):
         if len(too_long):
             first = min(too_long)
             raise BadInput(
-                f"--max-tokens {limit}: {len(too_long):,} of {len(indices):,} pairs have more tokens on a side, the first is "
-                f"line {first + 1} (sentence {first}) with {self.num_tokens(first):,}, the longest has {sizes.max():,}; raise "
-                "it (in validation it is --max-tokens-valid, if that is given), or filter with --max-source-positions and "
-                "--max-target-positions"
+                f"--max-tokens {limit}: {len(too_long):,} of {len(indices):,} pairs have more tokens on a side, the "
+                f"first is line {first + 1} (sentence {first}) with {self.num_tokens(first):,}, the longest has "
+                f"{sizes.max():,}; raise it (in validation it is --max-tokens-valid, if that is given), or filter with "
+                "--max-source-positions and --max-target-positions"
             )
         batches = list(super().batch_by_size(indices, *args, **kwargs))
         dropped = len(indices) - sum(len(batch) for batch in batches)

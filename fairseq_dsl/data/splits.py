@@ -35,7 +35,9 @@ class Splits:
         try:
             self._task.load_dataset(split, epoch=shard + 1, combine=combine)
         except FileNotFoundError:
-            raise BadInput(f"{self._folders[shard]}: has no split {split} of {' or '.join(map(str, self._names))}") from None
+            raise BadInput(
+                f"{self._folders[shard]}: has no split {split} of {' or '.join(map(str, self._names))}"
+            ) from None
         return PairDataset(self._task.datasets.pop(split), self.direction)
 
     def read_all(self, split: str, combine: bool) -> List[PairDataset]:

@@ -64,6 +64,6 @@ def lines_that_fit(dataset: LanguagePairDataset, max_tokens: Optional[int], line
         first = int(too_long[0])
         number = lines_before + first
         raise BadInput(
-            f"--max-tokens {max_tokens}: expected room for every line, found {sizes[first]:,} tokens in line {number + 1} "
-            f"of the input (sentence {number}); raise it to {sizes.max()} or more, or leave it out"
+            f"--max-tokens {max_tokens}: expected room for every line, found {sizes[first]:,} tokens in line "
+            f"{number + 1} of the input (sentence {number}); raise it to {sizes.max()} or more, or leave it out"
         ) from error

@@ -33,7 +33,9 @@ def marginals_of(
         return {}
     for flag in given:
         if flag not in named:
-            raise BadInput(f"{flag} is missing: the duality gap requires both language models, found {' '.join(named)} alone")
+            raise BadInput(
+                f"{flag} is missing: the duality gap requires both language models, found {' '.join(named)} alone"
+            )
     first, second = named.values()
     if os.path.isfile(first) and os.path.isfile(second) and filecmp.cmp(first, second, shallow=False):
         names = " and ".join(f"{flag} {path}" for flag, path in named.items())

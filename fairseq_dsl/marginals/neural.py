@@ -61,8 +61,8 @@ class NeuralMarginal(Marginal):
         task = checkpoint.task
         if checkpoint.task_name != "language_modeling":
             raise BadInput(
-                f"{self.name}: expected a language model (fairseq-train --task language_modeling), found a model of the "
-                f"task {checkpoint.task_name}"
+                f"{self.name}: expected a language model (fairseq-train --task language_modeling), found a model of "
+                f"the task {checkpoint.task_name}"
             )
         if task.get("sample_break_mode") != "eos":
             raise BadInput(
@@ -102,7 +102,8 @@ class NeuralMarginal(Marginal):
         return scores
 
     def likelihood(self, sentences: List[Tensor]) -> Likelihood:
-        return Likelihood.of(*self._log_probs(sentences, told=False), self.dictionary)
+        lprobs, target, previous = self._log_probs(sentences, told=False)
+        return Likelihood.of(lprobs, target, previous, self.dictionary)
 
     def is_same_as(self, other: Marginal) -> bool:
         """Also where the same parameters stand in different files."""

@@ -83,7 +83,9 @@ class SplitScorer:
                 keys[language] = self.cache.key(self.marginals[language], len(side.sizes), side.files)
                 stored[language] = self.cache.read(keys[language], len(side.sizes))
         if workers > 1:  # which exchange tensors
-            tensors = {language: None if found is None else torch.from_numpy(found) for language, found in stored.items()}
+            tensors = {
+                language: None if found is None else torch.from_numpy(found) for language, found in stored.items()
+            }
             group = distributed_utils.get_data_parallel_group()
             keys, tensors = distributed_utils.broadcast_object((keys, tensors), src_rank=0, group=group)
             stored = {language: None if found is None else found.numpy() for language, found in tensors.items()}
@@ -113,7 +115,7 @@ class SplitScorer:
         if len(lost):
             longest = side.sizes[lost].max()
             raise BadInput(
-                f"{marginal.name}: {len(lost)} {marginal.language} sentences are longer than the language model takes, the "
-                f"longest of {longest} tokens; train it with --tokens-per-sample {longest} or more, or filter the longer "
-                "pairs out with --max-source-positions and --max-target-positions"
+                f"{marginal.name}: {len(lost)} {marginal.language} sentences are longer than the language model "
+                f"allows, the longest of {longest} tokens; train it with --tokens-per-sample {longest} or more, or "
+                "filter the longer pairs out with --max-source-positions and --max-target-positions"
             )

@@ -112,13 +112,15 @@ def check_architecture(arch: Optional[str], flag: str) -> str:
         raise BadInput(f"{flag} {arch}: not the name of an architecture of fairseq")
     parameters = inspect.signature(ARCH_MODEL_REGISTRY[arch].forward).parameters
     if not {*NET_INPUT} <= {*parameters}:
-        raise BadInput(f"{flag} {arch}: expected a translation architecture, found one that is no encoder-decoder of texts")
+        raise BadInput(
+            f"{flag} {arch}: expected a translation architecture, found one that is no encoder-decoder of texts"
+        )
     required = [name for name, p in parameters.items() if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
     others = [name for name in required if name not in ("self", *NET_INPUT)]
     if others:
         raise BadInput(
-            f"{flag} {arch}: requires {' and '.join(others)} as well as {', '.join(NET_INPUT)}, and gives translations no "
-            "log-probability to train; expected a translation architecture"
+            f"{flag} {arch}: requires {' and '.join(others)} as well as {', '.join(NET_INPUT)}, and gives "
+            "translations no log-probability to train; expected a translation architecture"
         )
     return arch
 

@@ -83,7 +83,7 @@ class PairBuilder:
         with failures_of(architecture.name):
             model = task.build_model(config, from_checkpoint=start is not None)
         require_translation_model(model, task.source_dictionary, task.target_dictionary, architecture.name)
-        # Stored with what the model's own `build_model` wrote there, as fairseq does: its release 0.12.2 wants to find
+        # Stored with what the model's own `build_model` wrote there, as fairseq does: its release 0.12.2 looks for
         # a transformer's max_source_positions in an exported checkpoint.
         architecture.cfg = without_files(plain(config))
         if start is not None:

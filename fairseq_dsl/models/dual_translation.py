@@ -73,7 +73,7 @@ class DualTranslationModel(BaseFairseqModel):
         return super().load_state_dict(state_dict, strict=strict, model_cfg=model_cfg, args=args)
 
     def _order_as(self, state_dict):
-        """Put the models in the checkpoint's order, which its optimizer state has: -s and -t may have been exchanged."""
+        """Put the models in the checkpoint's order, which its optimizer state has: -s and -t may be exchanged."""
         stored = [name for name in state_dict if name.startswith("models.")]
         order = dict.fromkeys(name.split(".")[1] for name in stored)
         if order.keys() == self.models.keys():
@@ -110,7 +110,7 @@ class DualTranslationModel(BaseFairseqModel):
         return self.models[self.active].get_normalized_probs(net_output, log_probs, sample)
 
     def max_positions(self):
-        """The longest (source, target) that every direction takes, so that all see the same pairs."""
+        """The longest (source, target) that every direction allows, so that all see the same pairs."""
         source, target = zip(
             *(
                 model.max_positions() if direction == self.active else reversed(model.max_positions())

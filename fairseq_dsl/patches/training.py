@@ -8,7 +8,7 @@ from fairseq.trainer import Trainer
 
 
 def tell_criterions():
-    """fairseq does not tell a criterion which update a batch is for, nor that it is a dummy: step within its `in_batch`.
+    """fairseq does not tell a criterion which update a batch is for, nor that it is a dummy: step in its `in_batch`.
 
     Schedules need the number of the update. The gradient of a dummy batch is thrown away.
     """

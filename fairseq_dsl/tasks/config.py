@@ -23,7 +23,7 @@ REFUSED_FLAGS = {
 
 @dataclass
 class DirectionConfig(TranslationConfig):
-    """What the task of each direction takes beside fairseq's own flags."""
+    """The flags of each direction's task: fairseq's own, and these."""
 
     eval_bleu_tokenize: Optional[str] = field(
         default=None,
@@ -79,7 +79,7 @@ class DualTranslationTaskConfig(DirectionConfig):
 
 
 def take_mono_weight(criterion_cfg: Any, task_cfg: DualTranslationTaskConfig):
-    """Take over ``task.mono_weight`` of a configuration file of version 0.3, where ``criterion.mono_weight`` is not set."""
+    """Take over ``task.mono_weight`` of a configuration file of version 0.3, if the criterion's is not set."""
     default = DualTranslationTaskConfig.__dataclass_fields__["mono_weight"].default
     if task_cfg.mono_weight != default and getattr(criterion_cfg, "mono_weight", default) == default:
         logger.warning("task.mono_weight: deprecated; set criterion.mono_weight")

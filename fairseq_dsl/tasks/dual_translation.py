@@ -34,8 +34,8 @@ class DualTranslationTask(TranslationTask):
     """Translate in both directions: source→target (primal) and target→source (dual).
 
     The task is a translation task of the active direction, ``--source-lang`` → ``--target-lang``, so that fairseq's
-    commands translate that one; its batches carry the other in ``batch["reverse"]``. This class has fairseq's hooks; what
-    they do is the work of the parts that it wires.
+    commands translate that one; its batches carry the other in ``batch["reverse"]``. This class has fairseq's hooks;
+    what they do is the work of the parts that it wires.
 
     Attributes:
         tasks: fairseq's translation task of each direction.
@@ -48,7 +48,8 @@ class DualTranslationTask(TranslationTask):
     def __init__(self, cfg: DualTranslationTaskConfig, src_dict, tgt_dict):
         super().__init__(cfg, src_dict, tgt_dict)
         active = Direction(cfg.source_lang, cfg.target_lang)
-        self.directions = Directions(primal=active, active=active)  # a pair that is read may have the other as its primal
+        # until a pair is read whose primal direction is the other one
+        self.directions = Directions(primal=active, active=active)
         self.tasks = {
             active: TranslationTask(one_direction(cfg), src_dict, tgt_dict),
             active.reversed: TranslationTask(mirrored(one_direction(cfg)), tgt_dict, src_dict),
@@ -201,7 +202,8 @@ class DualTranslationTask(TranslationTask):
             for direction, batch in self.directions.of(sample).items():
                 task, translator = self.tasks[direction], model.models[str(direction)]
                 # Made anew, as a generator translates with the model that it was made for, whichever it is given.
-                generator = task.build_generator([translator], argparse.Namespace(**json.loads(self.cfg.eval_bleu_args)))
+                flags = argparse.Namespace(**json.loads(self.cfg.eval_bleu_args))
+                generator = task.build_generator([translator], flags)
                 bleu = task._inference_with_bleu(generator, batch, translator)
                 logging_output.update(bleu_sums(bleu, direction))
         return loss, sample_size, logging_output

@@ -164,7 +164,9 @@ class Learning:
     def _progress(self, batches, label: str):
         hidden = self.cfg.no_progress_bar or data_parallel_workers()[1] != 0
         log_format = "none" if hidden else self.cfg.log_format
-        return progress_bar.progress_bar(batches, log_format=log_format, log_interval=self.cfg.log_interval, prefix=label)
+        return progress_bar.progress_bar(
+            batches, log_format=log_format, log_interval=self.cfg.log_interval, prefix=label
+        )
 
     def _wanted(self, dataset: PairDataset) -> np.ndarray:
         """The pairs that are not empty, nor too long for the models."""
@@ -199,7 +201,10 @@ class Learning:
         """Skip pairs with an empty or a too long side, and say how many."""
         kept, too_long = dataset.filter_indices_by_size(indices, max_positions)
         empty = dataset.empty_pairs(kept)
-        for count, what in ((len(too_long), f"longer than {max_positions} tokens"), (empty.sum(), "with an empty side")):
+        for count, what in (
+            (len(too_long), f"longer than {max_positions} tokens"),
+            (empty.sum(), "with an empty side"),
+        ):
             if count:
                 logger.warning(f"{count:,} of {len(dataset):,} pairs {what} are skipped in both directions")
         kept = kept[~empty]

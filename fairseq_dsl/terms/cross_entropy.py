@@ -16,9 +16,7 @@ from .term import Outputs, Part, Step, Term, Totals
 
 @dataclass
 class CrossEntropyConfig(FairseqDataclass):
-    label_smoothing: float = number(
-        0.0, BELOW_1, "label smoothing of the cross-entropy; the duality gap never has any"
-    )
+    label_smoothing: float = number(0.0, BELOW_1, "label smoothing of the cross-entropy; the duality gap never has any")
     parallel_weight: float = number(
         1.0, WEIGHT, "weight of the cross-entropy of the parallel data; where it is 0, validation's loss has it with 1"
     )

@@ -27,16 +27,18 @@ class DualLearningConfig(RoundTripConfig):
     )
     reward_baseline: ChoiceEnum(["none", "mean", "leave-one-out"]) = field(  # type: ignore[valid-type]
         default="leave-one-out",
-        metadata={"help": "what is subtracted from a sample's reward: the mean over its sentence's samples, or the others"},
+        metadata={
+            "help": "what is subtracted from a sample's reward: the mean over its sentence's samples, or the others"
+        },
     )
 
 
 class DualLearning(RoundTripTerm):
     """-E[α·log P̂(y) + (1 - α)·log P(x|y; θ')] over y ~ P(·|x; θ), x monolingual; and its mirror.
 
-    The gradient in θ is the policy gradient, that in θ' a weighted likelihood: He et al. 2016, "Dual Learning for Machine
-    Translation" (https://arxiv.org/abs/1611.00179). With K samples y_k, r_k their rewards and b a baseline, the loss is
-    the mean over k of -(r_k - b)·log P(y_k|x; θ) - (1 - α)·log P(x|y_k; θ').
+    The gradient in θ is the policy gradient, that in θ' a weighted likelihood: He et al. 2016, "Dual Learning for
+    Machine Translation" (https://arxiv.org/abs/1611.00179). With K samples y_k, r_k their rewards and b a baseline,
+    the loss is the mean over k of -(r_k - b)·log P(y_k|x; θ) - (1 - α)·log P(x|y_k; θ').
     """
 
     averages = {

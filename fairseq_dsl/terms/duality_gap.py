@@ -80,7 +80,14 @@ class DualityGap(Term):
     def _loss(self, step: Step, outputs: Outputs):
         lambdas = self.current_lambdas(step)
         loss: Any = 0.0
-        sums: Dict[str, Any] = {"regularizer": 0.0, "gap": 0.0, "gap_abs": 0.0, "gap_squared": 0.0, "unlearnt": 0.0, "scored": 0}
+        sums: Dict[str, Any] = {
+            "regularizer": 0.0,
+            "gap": 0.0,
+            "gap_abs": 0.0,
+            "gap_squared": 0.0,
+            "unlearnt": 0.0,
+            "scored": 0,
+        }
         batches = list(step.parallel.values())
         for direction, weight in zip(step.parallel, lambdas):
             sums[f"lambda_{direction}"] = weight * len(batches[0]["id"])
@@ -137,9 +144,9 @@ class DualityGap(Term):
         )
         if share > MANY_UNLEARNT:
             logger.warning(
-                f"--dsl-lambda {self.lambdas[0]:g} makes a model un-learn {share:.1%} of the pairs: their gap is beyond "
-                "what the cross-entropy outweighs; lower λ, set --dsl-gap-clip, or train language models and warm "
-                "starts further"
+                f"--dsl-lambda {self.lambdas[0]:g} makes a model un-learn {share:.1%} of the pairs: their gap is "
+                "beyond what the cross-entropy outweighs; lower λ, set --dsl-gap-clip, or train language models and "
+                "warm starts further"
             )
 
     @classmethod

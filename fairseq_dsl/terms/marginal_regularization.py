@@ -23,9 +23,7 @@ COLLAPSED = 0.99
 
 @dataclass
 class MarginalRegularizationConfig(ProposalConfig):
-    marginal_lambda: float = number(
-        0.01, WEIGHT, "weight λ of (log P̂(y) - the estimate of log P(y))², y monolingual"
-    )
+    marginal_lambda: float = number(0.01, WEIGHT, "weight λ of (log P̂(y) - the estimate of log P(y))², y monolingual")
     proposal: ChoiceEnum(["model", "lm"]) = field(  # type: ignore[valid-type]
         default="model",
         metadata={
@@ -61,7 +59,9 @@ class MarginalRegularization(ProposalTerm):
         self._language_models: Dict[str, NeuralMarginal] = {}
         for language, marginal in given.marginals.items() if str(cfg.proposal) == "lm" else ():
             if not isinstance(marginal, NeuralMarginal):
-                raise BadInput(f"{marginal.name}: cannot be sampled from; --proposal lm requires fairseq's language models")
+                raise BadInput(
+                    f"{marginal.name}: cannot be sampled from; --proposal lm requires fairseq's language models"
+                )
             self._language_models[language] = marginal
 
     def proposal(self, step: Step, direction: Direction) -> nn.Module:

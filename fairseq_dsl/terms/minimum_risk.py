@@ -45,8 +45,8 @@ class MinimumRiskConfig(SampledConfig):
 class MinimumRisk(SampledTerm):
     """Σ_k Q(y_k)·Δ(y_k, y) over the distinct samples y_k of P(·|x; θ), with Q ∝ P(y_k|x; θ)^α; and its mirror.
 
-    Shen et al. 2016, "Minimum Risk Training for Neural Machine Translation" (https://arxiv.org/abs/1512.02433). Δ is 1 -
-    sentence BLEU, or 1 - chrF, of the text as validation's BLEU sees it (``--eval-bleu-remove-bpe``,
+    Shen et al. 2016, "Minimum Risk Training for Neural Machine Translation" (https://arxiv.org/abs/1512.02433). Δ is
+    1 - sentence BLEU, or 1 - chrF, of the text as validation's BLEU sees it (``--eval-bleu-remove-bpe``,
     ``--eval-bleu-detok``, and sacrebleu's tokenizer for the target language). Also for one direction, with fairseq's
     ``--task translation``.
     """

@@ -23,7 +23,9 @@ from .term import Batches, Outputs, Part, Step
 class RoundTripConfig(SampledConfig):
     mono_weight: str = field(
         default="1",
-        metadata={"help": "weight of the monolingual part; may follow the updates, piecewise linear: 0:0,1000:0.5,5000:1"},
+        metadata={
+            "help": "weight of the monolingual part; may follow the updates, piecewise linear: 0:0,1000:0.5,5000:1"
+        },
     )
 
 
@@ -55,7 +57,8 @@ class RoundTripTerm(SampledTerm):
         self.weight = weight_schedule(cfg.mono_weight)
         if not given.monolingual:
             raise BadInput(
-                f"--criterion {given.criterion}: learns from monolingual text; give --source-mono, --target-mono, or both"
+                f"--criterion {given.criterion}: learns from monolingual text; give --source-mono, --target-mono, or "
+                "both"
             )
 
     def parts(self, step: Step) -> List[Part]:
@@ -138,9 +141,9 @@ class ProposalTerm(RoundTripTerm):
             for language, limit in zip((direction.source, direction.target), model.max_positions()):
                 if limit < self.given.longest(language):
                     raise BadInput(
-                        f"{self._started_from.names[direction]}: takes {language} sentences of at most {limit} tokens, and "
-                        f"the pair's models {self.given.longest(language)}; filter with --max-source-positions and "
-                        "--max-target-positions"
+                        f"{self._started_from.names[direction]}: allows {language} sentences of at most {limit} "
+                        f"tokens, and the pair's models {self.given.longest(language)}; filter with "
+                        "--max-source-positions and --max-target-positions"
                     )
 
     def begin_training(self, pair: BaseFairseqModel, batches: Callable[[int, torch.device], Iterable[Batches]]):
@@ -161,7 +164,11 @@ def weight_schedule(text: str) -> Callable[[int], float]:
     try:
         schedule = PiecewiseLinearFn.from_string(text)
         updates, weights = zip(*schedule.pieces)
-        if updates[0] == 0 and len({*updates}) == len(updates) and all(0 <= weight <= WEIGHT.high for weight in weights):
+        if (
+            updates[0] == 0
+            and len({*updates}) == len(updates)
+            and all(0 <= weight <= WEIGHT.high for weight in weights)
+        ):
             return schedule
     except (ValueError, AssertionError):
         pass

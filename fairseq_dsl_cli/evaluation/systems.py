@@ -28,7 +28,7 @@ class System:
             raise argparse.ArgumentTypeError(f"{name!r}: expected a name for files, without / or a leading dot")
         for file in (file for path in paths for file in path.split(os.pathsep)):
             if not os.path.isfile(file):
-                raise argparse.ArgumentTypeError(f"{file} of {text!r} is no file")
+                raise argparse.ArgumentTypeError(f"{text!r}: expected files, found {file!r}")
         return cls(name, paths)
 
     @property

@@ -69,7 +69,7 @@ def test_resumes_without_its_warm_starts(chain, uninterrupted, tmp_path):
     """A dual checkpoint is all that there is of the models: others in the warm starts' places change nothing."""
     shutil.copy(uninterrupted[0] / "checkpoint_1_4.pt", tmp_path / "checkpoint_last.pt")
     flags = dsl_flags(chain)
-    for name, direction in (("--primal-checkpoint", "de-en"), ("--dual-checkpoint", "en-de")):
+    for name in ("--primal-checkpoint", "--dual-checkpoint"):
         flags[flags.index(name) + 1] = uninterrupted[0] / "checkpoint_3_16.pt"
     train(chain.data, *flags, *SCHEDULE, "--save-dir", tmp_path)
     assert differences(end_of(tmp_path), end_of(uninterrupted[0])) == []
@@ -79,7 +79,9 @@ def test_each_model_resumes_its_own_state_where_languages_are_exchanged(chain, u
     """``-s en -t de`` resumes a de-en pair: the optimizer's state is in the checkpoint's order."""
     trainers, module = [], importlib.import_module("fairseq_cli.train")
     build = module.Trainer
-    monkeypatch.setattr(module, "Trainer", lambda *args, **keywords: trainers.append(build(*args, **keywords)) or trainers[-1])
+    monkeypatch.setattr(
+        module, "Trainer", lambda *args, **keywords: trainers.append(build(*args, **keywords)) or trainers[-1]
+    )
     shutil.copy(uninterrupted[0] / "checkpoint_1_4.pt", tmp_path / "checkpoint_last.pt")
     flags = dsl_flags(chain)
     for one, other in (("-s", "-t"), ("--primal-checkpoint", "--dual-checkpoint"), ("--source-lm", "--target-lm")):

@@ -21,8 +21,8 @@ EUTRANS = REPOSITORY.parent / "shared" / "data" / "eutrans"
 def digit_pairs(count, draw):
     """Numbers and their digits spelled out from the last to the first, with a word after each odd one that says so.
 
-    That word makes the sides differ in length. Each spelled digit is in small letters, in capitals or in both, by chance:
-    as in a real language, a sentence has several translations, and how likely they are is to be learned.
+    That word makes the sides differ in length. Each spelled digit is in small letters, in capitals or in both, by
+    chance: as in a real language, a sentence has several translations, and how likely they are is to be learned.
     """
     numbers = set()
     while len(numbers) < count:

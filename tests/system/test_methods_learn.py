@@ -37,8 +37,8 @@ pytestmark = pytest.mark.skipif(
 def chain(tmp_path_factory):
     """Spanish and English sentences from a hotel's desk, 1,500 of them translated; Spanish stands in for ``de``.
 
-    The dictionary has the words of all of them. Without dropout the warm starts soon know the pairs by heart, and more of
-    the same teaches them little.
+    The dictionary has the words of all of them. Without dropout the warm starts soon know the pairs by heart, and
+    more of the same teaches them little.
     """
 
     def read(name):
@@ -95,7 +95,10 @@ def test_other_methods_run_resumed_by_two_workers(chain, tmp_path):
         last = tmp_path / method / "checkpoint_last.pt"
         runs[method] = command(chain, method, 100, *arguments)
         runs[f"{method}-resumed"] = command(chain, method, 200, *arguments, "--restore-file", last)
-    runs = {"start": command(chain, "dsl_cross_entropy", 1, *lm_flags(chain), "--lr", 1e-9, "--max-tokens", 300), **runs}
+    runs = {
+        "start": command(chain, "dsl_cross_entropy", 1, *lm_flags(chain), "--lr", 1e-9, "--max-tokens", 300),
+        **runs,
+    }
     train_by_two_workers(tmp_path, runs, limit=580)
     stats = {name: json.loads((tmp_path / name / "stats.0.json").read_text()) for name in runs}
     start = float(stats["start"]["valid"][-1]["valid_nll_loss"])

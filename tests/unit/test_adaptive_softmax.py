@@ -13,8 +13,8 @@ from fairseq.criterions.label_smoothed_cross_entropy import LabelSmoothedCrossEn
 from fairseq.modules import AdaptiveInput, AdaptiveSoftmax, adaptive_softmax
 from omegaconf import open_dict
 
-from fairseq_dsl.checkpoints import plain
 from fairseq_dsl import criterions
+from fairseq_dsl.checkpoints import plain
 
 METHODS = {
     "dsl_cross_entropy": {"dsl_lambda": 0.1},

@@ -93,7 +93,9 @@ def test_validation_scores_each_direction_by_its_target(data, monkeypatch, setti
     caplog.set_level(logging.INFO)
     made = pair(data, **settings)
     logged = [record.getMessage() for record in caplog.records if "tokenizer" in record.getMessage()]
-    assert logged == [f"BLEU of {d} in validation: with sacrebleu's tokenizer {t}" for d, t in zip(DIRECTIONS, tokenizers)]
+    assert logged == [
+        f"BLEU of {d} in validation: with sacrebleu's tokenizer {t}" for d, t in zip(DIRECTIONS, tokenizers)
+    ]
     texts = {d: translates(made.task.tasks[Direction.parse(d, DIRECTIONS)], d, monkeypatch) for d in DIRECTIONS}
     sums = made.task.valid_step(tiny.batch(made.task.dataset("valid")), made.model, made.criterion.eval())[2]
     for direction, tokenizer in zip(DIRECTIONS, tokenizers):

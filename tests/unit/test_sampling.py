@@ -233,7 +233,7 @@ class TestTruncation:
             assert normalized == sorted(normalized, reverse=True)
 
     def test_a_beam_wider_than_the_vocabulary_is_refused(self, models):
-        with pytest.raises(BadInput, match=f"--num-samples 7 --sample-beam: the vocabulary has but {len(EN)} symbols"):
+        with pytest.raises(BadInput, match=f"--num-samples 7 --sample-beam: expected fewer than the {len(EN)} symbols"):
             draw(models["lstm"], num_samples=len(EN), sample_beam=True)
 
     def test_a_beam_of_more_sentences_than_there_are_is_refused(self, models):

@@ -126,9 +126,7 @@ class TestRefusals:
         path, _ = tiny.language_model(tmp_path, ENGLISH, sentences=[["v0"]])
         if forget_dictionary:
             os.remove(tmp_path / "dict.txt")
-        with pytest.raises(
-            BadInput, match=f"de dictionary, {len(GERMAN)} symbols, found a model with {len(ENGLISH)};"
-        ):
+        with pytest.raises(BadInput, match=f"de dictionary, {len(GERMAN)} symbols, found a model with {len(ENGLISH)};"):
             load(path)
 
     def test_a_vocabulary_in_another_order_is_refused_by_a_symbol(self, tmp_path):
