@@ -95,7 +95,8 @@ class Sampler:
         """Refuse a beam that fairseq would cap at the size of the vocabulary."""
         if self.cfg.sample_beam and self.cfg.num_samples >= symbols:
             raise BadInput(
-                f"--num-samples {self.cfg.num_samples} --sample-beam: expected fewer than the {symbols} symbols of the vocabulary"
+                f"--num-samples {self.cfg.num_samples} --sample-beam: expected fewer than the {symbols} symbols of the "
+                "vocabulary"
             )
 
     @torch.no_grad()

@@ -166,7 +166,7 @@ class TestLengths:
         assert (samples.log_q.isfinite() & (samples.log_q < 0)).all()  # the end at the limit is certain
 
     def test_models_that_take_no_word_are_refused(self, models):
-        with pytest.raises(BadInput, match="take sentences of 1 tokens"):
+        with pytest.raises(BadInput, match="allow sentences of 1 tokens"):
             draw(models["transformer"], max_len=1)
 
 
@@ -363,8 +363,8 @@ def test_sentences_come_back_from_a_batch_without_padding():
         (dict(sample_max_len_a=math.nan), "--sample-max-len-a nan"),
         (dict(sample_max_len_a=math.inf), "--sample-max-len-a inf"),
         (dict(sample_max_len_b=0), "--sample-max-len-b 0"),
-        (dict(sample_topk=2, sample_topp=0.5), "--sample-topk and --sample-topp: one of them"),
-        (dict(sample_beam=True, sample_topk=2), "--sample-beam and --sample-topk: one of them"),
+        (dict(sample_topk=2, sample_topp=0.5), "--sample-topk and --sample-topp: expected one of them"),
+        (dict(sample_beam=True, sample_topk=2), "--sample-beam and --sample-topk: expected one of them"),
     ],
 )
 def test_refused_settings_are_named(settings, message):
