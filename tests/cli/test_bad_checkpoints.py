@@ -98,7 +98,7 @@ def test_training_goes_on_with_the_same_dictionary_alone(chain, bad, dual, tmp_p
 
 
 @pytest.mark.parametrize(
-    "direction, words", [("de-fr", ["de-fr", "de-en and en-de"]), ("de-en", ["no dual checkpoint"])]
+    "direction, words", [("de-fr", ["de-fr", "de-en and en-de"]), ("de-en", ["expected a pair checkpoint"])]
 )
 def test_export_is_refused(chain, dual, tmp_path, direction, words):
     source = dual if direction == "de-fr" else chain.warm["de-en"]

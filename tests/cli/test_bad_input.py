@@ -122,7 +122,7 @@ CASES = {
     # making a pair
     "an unknown architecture of a sub-model": (
         pair("--arch", "dual_translation", "--primal-arch", "transfomer", "--dual-arch", "lstm"),
-        ["--primal-arch transfomer", "no architecture"],
+        ["--primal-arch transfomer", "not the name of an architecture"],
     ),
     "an unknown flag of a sub-model": (
         pair(*ARCHS, "--dual-args=--encoder-heads 3"), ["--dual-args", "--encoder-heads", "architecture lstm"],

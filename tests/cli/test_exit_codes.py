@@ -53,7 +53,9 @@ def corpus(tmp_path_factory):
 def fairseq_train(*arguments, after_an_update=None):
     """The command in a separate Python, with something other than validating and saving after an update."""
     replaced = f"train.validate_and_save = lambda *arguments: {after_an_update}" if after_an_update else ""
-    code = f"import signal; from fairseq_cli import train; {replaced}\ntrain.cli_main()"
+    # as a terminal starts it: a test run in the background ignores the signal, and so would its children
+    interruptible = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{interruptible}; from fairseq_cli import train; {replaced}\ntrain.cli_main()"
     command = [sys.executable, "-c", code, "--user-dir", PLUGIN, *map(str, arguments)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
