@@ -235,7 +235,7 @@ def pair_up(sources: List[Tensor], targets: List[Tensor], cfg, dictionary: Dicti
 
 
 def in_order(values: Tensor, batch: dict) -> Tensor:
-    """Values of a batch's rows, in the order of the sentences that it was made of."""
+    """Values of a batch's rows, in the order of its sentences' numbers; so those of both directions stand together."""
     return values[batch["id"].argsort()]
 
 

@@ -70,6 +70,11 @@ class PairCriterion(FairseqCriterion):
             for key in sorted({*term.averages, *term.averages.values()}):
                 logged.update({f"{key}_{direction}": loss.new_zeros(()) for direction in step.parallel})
         for term, _, sums in found:
+            if not (term.validates or sums.keys() <= logged.keys()):
+                unknown = ", ".join(sums.keys() - logged.keys())
+                raise ValueError(
+                    f"{type(term).__name__}.averages: expected the keys of all sums, found {unknown} missing"
+                )
             logged.update(
                 sums if term.validates else {key: torch.as_tensor(v, device=loss.device) for key, v in sums.items()}
             )

@@ -65,6 +65,9 @@ METHODS: Dict[str, Method] = {
 
 
 def register(name: str, method: Method):
+    """Make the criterion of a method, and have fairseq know it by its name."""
+    if not set(DSL) <= set(method.terms):
+        raise ValueError(f"{name}: expected the terms of DSL among its terms, which count and log what all methods do")
     members = {
         "term_types": method.terms,
         "trains_one_direction": method.trains_one_direction,

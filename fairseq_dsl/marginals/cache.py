@@ -37,7 +37,7 @@ class ScoreCache:
 
     def key(self, marginal: Marginal, size: int, files: List[str]) -> str:
         """Of a marginal's scores of so many sentences, which were read from these files."""
-        digest = hashlib.sha256(f"{CACHE_VERSION} {size} ".encode() + marginal.fingerprint())
+        digest = hashlib.sha256(f"{CACHE_VERSION} {size} {marginal.kind}".encode() + marginal.fingerprint())
         for path in files:
             digest.update(content_digest(path))
         return digest.hexdigest()

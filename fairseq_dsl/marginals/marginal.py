@@ -1,6 +1,7 @@
 """What gives log P of whole sentences of a language."""
 
 import abc
+import os
 from typing import List, Optional
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from fairseq.data import Dictionary
 from torch import Tensor
 
+from ..errors import BadInput
 from ..swaps import Likelihood
 
 
@@ -36,6 +38,20 @@ class Marginal(abc.ABC):
         self.dictionary = dictionary
         self.device = device
 
+    @property
+    def kind(self) -> str:
+        """Part of the cache's keys."""
+        return type(self).__name__
+
+    def require_file(self, expected: str):
+        """Refuse a path that is no file, as early as possible.
+
+        Args:
+            expected: what is in the file, for the message.
+        """
+        if not os.path.isfile(self.path):
+            raise BadInput(f"{self.name}: no such file; expected {expected}")
+
     @classmethod
     @abc.abstractmethod
     def reads(cls, path: str) -> bool:
@@ -48,14 +64,27 @@ class Marginal(abc.ABC):
 
     @abc.abstractmethod
     def fingerprint(self) -> bytes:
-        """Of the content that its scores depend on, the dictionary included: what the cache knows them by."""
+        """Tells apart whatever gives other scores: the content of files, the dictionary, the version of a formula.
+
+        The cache finds scores by it.
+        """
 
     @abc.abstractmethod
-    def score(self, sentences: List[Tensor]) -> np.ndarray:
+    def _score(self, sentences: List[Tensor]) -> np.ndarray:
         """log P of each sentence, ``(sentences,)``, in nats, float64; the sentences end in the end-of-sentence symbol.
 
-        Raises `BadInput` where a score is not finite.
+        They may be samples: every symbol of the dictionary may occur, ``<s>`` and ``<unk>`` too.
         """
+
+    def score(self, sentences: List[Tensor]) -> np.ndarray:
+        """log P of each sentence, ``(sentences,)``, in nats, float64. Raises `BadInput` where one is not finite."""
+        scores = np.asarray(self._score(sentences), dtype=np.float64)
+        if scores.shape != (len(sentences),):
+            raise ValueError(f"{self.name}: expected {len(sentences)} scores, found an array of shape {scores.shape}")
+        if not np.isfinite(scores).all():
+            found = scores[~np.isfinite(scores)][0]
+            raise BadInput(f"{self.name}: gives a sentence log P = {found}; expected a finite number for each")
+        return scores
 
     def release(self):  # noqa: B027  (not all have something to let go of)
         """Let go of what takes memory; it is loaded again when it is asked for a score."""
@@ -64,8 +93,8 @@ class Marginal(abc.ABC):
 
     def likelihood(self, sentences: List[Tensor]) -> Optional[Likelihood]:
         """How likely it finds some sentences, whatever their language; None where it cannot say."""
-        words = sum(len(sentence) - 1 for sentence in sentences)
-        return Likelihood(float(self.score(sentences).sum()), words)
+        symbols = sum(map(len, sentences))  # with the ends of sentences, which are in the scores too
+        return Likelihood(float(self.score(sentences).sum()), symbols)
 
     def is_same_as(self, other: "Marginal") -> bool:
         """Whether another marginal gives every sentence the same score, as of one file under two names."""

@@ -1,7 +1,6 @@
 """fairseq's own language models as marginals."""
 
 import argparse
-import os
 from typing import List, Optional, Tuple
 
 import numpy as np
@@ -29,8 +28,11 @@ class NeuralMarginal(Marginal):
     def __init__(self, path: str, flag: str, language: str, dictionary: Dictionary, device: torch.device):
         super().__init__(path, flag, language, dictionary, device)
         self._model: Optional[FairseqLanguageModel] = None
-        if not os.path.isfile(self.path):
-            raise BadInput(f"{self.name}: no such file; expected a language model's checkpoint")
+        self.require_file("a language model's checkpoint")
+
+    @property
+    def kind(self) -> str:
+        return "" if type(self) is NeuralMarginal else super().kind  # as in the keys of version 0.3
 
     @classmethod
     def reads(cls, path: str) -> bool:
@@ -93,13 +95,10 @@ class NeuralMarginal(Marginal):
         symbols = f"{self.dictionary.pad()} {self.dictionary.eos()}" + "\n".join(self.dictionary.symbols)
         return symbols.encode() + content_digest(self.path)
 
-    def score(self, sentences: List[Tensor]) -> np.ndarray:
+    def _score(self, sentences: List[Tensor]) -> np.ndarray:
         lprobs, target, _ = self._log_probs(sentences)
         gold = lprobs.gather(-1, target.unsqueeze(-1)).squeeze(-1)
-        scores = gold.masked_fill(target.eq(self.dictionary.pad()), 0).double().sum(-1).cpu().numpy()
-        if not np.isfinite(scores).all():
-            raise BadInput(f"{self.name}: gives a sentence log P = {scores[~np.isfinite(scores)][0]}; train it again")
-        return scores
+        return gold.masked_fill(target.eq(self.dictionary.pad()), 0).double().sum(-1).cpu().numpy()
 
     def likelihood(self, sentences: List[Tensor]) -> Likelihood:
         lprobs, target, previous = self._log_probs(sentences, told=False)

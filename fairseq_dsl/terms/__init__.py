@@ -1,7 +1,7 @@
 from .back_translation import BackTranslation, BackTranslationConfig
 from .cross_entropy import CrossEntropy
 from .dual_learning import DualLearning, DualLearningConfig
-from .duality_gap import DSLConfig, DualityGap
+from .duality_gap import DSLConfig, DualityGap, MethodConfig
 from .marginal_regularization import MarginalRegularization, MarginalRegularizationConfig
 from .minimum_risk import MinimumRisk, MinimumRiskConfig
 from .resources import Resources
@@ -18,6 +18,7 @@ __all__ = [
     "DualityGap",
     "MarginalRegularization",
     "MarginalRegularizationConfig",
+    "MethodConfig",
     "MinimumRisk",
     "MinimumRiskConfig",
     "Outputs",

@@ -16,6 +16,7 @@ from torch import Tensor
 from ..errors import BadInput
 from ..objectives import duality_gap, duality_terms, unlearnt
 from ..ranges import POSITIVE, UPDATES, WEIGHT, number
+from ..sampling import in_order
 from ..workers import data_parallel_workers
 from .cross_entropy import CrossEntropyConfig
 from .resources import Pair, Resources
@@ -43,6 +44,15 @@ class DualityGapConfig(FairseqDataclass):
 @dataclass
 class DSLConfig(DualityGapConfig, CrossEntropyConfig):
     """The flags of DSL: cross-entropy and the duality gap."""
+
+
+@dataclass
+class MethodConfig(DSLConfig):
+    """The flags that every other method shares: those of DSL, whose gap counts nothing unless it is asked for."""
+
+    dsl_lambda: float = number(
+        0.0, WEIGHT, "weight λ of the squared duality gap in the loss of source→target; 0 is none"
+    )
 
 
 class DualityGap(Term):
@@ -112,10 +122,9 @@ class DualityGap(Term):
         """
         marginal, log_prob = [], []
         for direction, batch in batches.items():
-            rows = batch["id"].argsort()
             score = outputs.score(direction, batch, self.cfg.label_smoothing)  # made once, with the cross-entropy's
-            marginal.append(batch["log_marginal"].double()[rows])
-            log_prob.append(score.log_prob.double()[rows])
+            marginal.append(in_order(batch["log_marginal"].double(), batch))
+            log_prob.append(in_order(score.log_prob.double(), batch))
         return marginal[1], log_prob[0], marginal[0], log_prob[1]
 
     def _unlearnt(self, gap: Tensor, lambdas: Tuple[float, float]) -> Tensor:

@@ -6,22 +6,17 @@ from typing import Any, Dict, List, Union
 from torch import Tensor, nn
 
 from ..directions import Direction
-from ..ranges import WEIGHT, number
 from ..sample_log import SampleLog, symbols
 from ..sampling import Sampler, Samples, SamplingConfig, random_numbers_of_worker
 from ..workers import data_parallel_workers
-from .duality_gap import DSLConfig
+from .duality_gap import MethodConfig
 from .resources import Resources
 from .term import Term
 
 
 @dataclass
-class SampledConfig(SamplingConfig, DSLConfig):
-    """The flags of a criterion that adds a term of samples to those of DSL."""
-
-    dsl_lambda: float = number(
-        0.0, WEIGHT, "weight λ of the squared duality gap in the loss of source→target; 0 is none"
-    )
+class SampledConfig(SamplingConfig, MethodConfig):
+    """The flags of a method that learns from samples."""
 
 
 class SampledTerm(Term):

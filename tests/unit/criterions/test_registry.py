@@ -15,18 +15,22 @@ from toys import METHODS, ROUND_TRIPS
 from fairseq_dsl.criterions import registry
 from fairseq_dsl.errors import BadInput
 from fairseq_dsl.ranges import WEIGHT, number
-from fairseq_dsl.terms import DSLConfig, Part, Term
+from fairseq_dsl.terms import MethodConfig, Part, Term
 
 
 def test_class_names_are_those_in_the_checkpoints_of_0_2_and_0_3():
     """With another, fairseq resumes no optimizer: it compares `criterion_name` of the checkpoint's history."""
-    assert {name: CRITERION_REGISTRY[name].__name__ for name in registry.METHODS} == {
-        "dsl_cross_entropy": "DSLCrossEntropyCriterion",
-        "minimum_risk": "MinimumRiskCriterion",
-        "dual_learning": "DualLearningCriterion",
-        "marginal_regularized_cross_entropy": "MarginalRegularizedCrossEntropyCriterion",
-        "back_translation_cross_entropy": "BackTranslationCrossEntropyCriterion",
-    }
+    names = {name: CRITERION_REGISTRY[name].__name__ for name in registry.METHODS}
+    assert (
+        names.items()
+        >= {
+            "dsl_cross_entropy": "DSLCrossEntropyCriterion",
+            "minimum_risk": "MinimumRiskCriterion",
+            "dual_learning": "DualLearningCriterion",
+            "marginal_regularized_cross_entropy": "MarginalRegularizedCrossEntropyCriterion",
+            "back_translation_cross_entropy": "BackTranslationCrossEntropyCriterion",
+        }.items()
+    )
 
 
 def test_round_trips_read_monolingual_text_and_others_do_not():
@@ -39,7 +43,7 @@ def test_round_trips_read_monolingual_text_and_others_do_not():
 
 
 @dataclass
-class SurenessConfig(DSLConfig):
+class SurenessConfig(MethodConfig):
     sureness_weight: float = number(1.0, WEIGHT, "weight of the square of log P(y|x)")
 
 
@@ -83,7 +87,7 @@ class TestANewMethod:
         flags = ["--sureness-weight", "0.25", "--label-smoothing", "0.1"]
         command = ["--task", "dual_translation", "--arch", "transformer", "--criterion", sureness]
         cfg = tiny.configure(data, *command, *flags).criterion
-        assert (cfg._name, cfg.sureness_weight, cfg.label_smoothing, cfg.dsl_lambda) == (sureness, 0.25, 0.1, 0.01)
+        assert (cfg._name, cfg.sureness_weight, cfg.label_smoothing, cfg.dsl_lambda) == (sureness, 0.25, 0.1, 0.0)
 
     def test_refuses_a_number_out_of_range_by_its_flag(self, made, sureness):
         with pytest.raises(BadInput, match="--sureness-weight -1"):
@@ -115,6 +119,17 @@ class TestANewMethod:
             values = [logged[f"sureness_{direction}"] for logged in found]
             assert values == sorted(values, reverse=True) and values[-1] < 0.9 * values[0]
         assert found[0]["nll_loss"] > found[-1]["nll_loss"]
+
+    def test_that_sums_what_it_does_not_name_is_told(self, made, sureness, monkeypatch):
+        """What is not averaged would be logged nowhere, and the workers' keys would differ."""
+        monkeypatch.setattr(Sureness, "averages", {"sureness": "batches"})
+        criterion = tiny.learns_by(made, sureness).train()
+        with pytest.raises(ValueError, match="Sureness.averages: .*found pairs_de-en missing"):
+            criterion(made.model, tiny.batch(made.data))
+
+    def test_without_the_terms_of_dsl_is_refused(self):
+        with pytest.raises(ValueError, match="alone: expected the terms of DSL"):
+            registry.register("alone", registry.Method("AloneCriterion", SurenessConfig, (Sureness,)))
 
     def test_is_no_part_of_validation_unless_it_says_so(self, made, sureness):
         criterion = tiny.learns_by(made, sureness, dsl_lambda=0.0).eval()

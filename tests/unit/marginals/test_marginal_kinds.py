@@ -63,7 +63,7 @@ class Unigrams(Marginal):
     def fingerprint(self):
         return json.dumps(self.counts(), sort_keys=True).encode()
 
-    def score(self, sentences):
+    def _score(self, sentences):
         counts = self.counts()
         total = sum(counts.values())
         log_p = np.log([counts[symbol] / total for symbol in self.dictionary.symbols])
@@ -137,6 +137,29 @@ class TestANewKind:
         else:
             with pytest.raises(BadInput, match="--source-lm .*en.counts and --target-lm .*de.counts look swapped"):
                 corpus.scores(paths=swapped)
+
+    @pytest.mark.parametrize("log_p", [math.nan, -math.inf])
+    def test_that_gives_no_number_is_refused_and_not_cached(self, corpus, counted, kind, monkeypatch, log_p):
+        monkeypatch.setattr(kind, "_score", lambda marginal, sentences: np.full(len(sentences), log_p))
+        with pytest.raises(BadInput, match="--source-lm .*de.counts: gives a sentence log P = (nan|-inf)"):
+            corpus.scores(paths=counted)
+        assert not (corpus.folder / "cache").exists()
+
+    def test_that_knows_nothing_is_no_model_of_another_dictionary(self, corpus, counted, kind, monkeypatch):
+        uniform = -math.log(len(corpus.symbols))
+        monkeypatch.setattr(kind, "_score", lambda marginal, sentences: np.array([uniform * len(s) for s in sentences]))
+        found = corpus.scores(paths=counted)["de"]
+        assert found.tolist() == pytest.approx([uniform * (len(source) + 1) for source, _ in tiny.PAIRS])
+
+    def test_is_not_given_the_scores_of_another_kind(self, corpus, counted, kind):
+        first = corpus.scores(paths=counted)["de"]
+
+        class Halved(kind):
+            def _score(self, sentences):
+                return super()._score(sentences) / 2
+
+        kinds.KINDS = (Halved, *kinds.KINDS)
+        np.testing.assert_allclose(corpus.scores(paths=counted)["de"], first / 2)
 
     def test_is_refused_twice_by_its_fingerprint(self, corpus, counted, kind):
         same = corpus.folder / "same.counts"
