@@ -239,3 +239,29 @@ def expected_risk(log_prob: Tensor, risk: Tensor, sharpness: float) -> Tensor:
     tensor([0.7500])
     """
     return ((sharpness * log_prob).softmax(-1) * risk).sum(-1)
+
+
+def dual_inference_score(
+    forward: Tensor,
+    reverse: Tensor,
+    marginal: Tensor,
+    target_length: Tensor,
+    source_length: Tensor,
+    reverse_weight: float,
+    lm_weight: float,
+) -> Tensor:
+    """(1 - A)·log P(y|x)/|y| + A·(log P(x|y)/|x| + B·log P(y)/|y|), nats per token; all of one shape.
+
+    Xia et al. 2017, "Dual Inference for Machine Learning" (IJCAI), with each term by the length of what it is of.
+
+    Args:
+        forward, reverse, marginal: log P(y|x), log P(x|y) and log P(y), in nats.
+        target_length, source_length: |y| and |x|, with the end-of-sentence symbol.
+        reverse_weight, lm_weight: A and B.
+
+    >>> values = [torch.tensor(value) for value in (-6.0, -8.0, -10.0, 2.0, 4.0)]
+    >>> dual_inference_score(*values, reverse_weight=0.5, lm_weight=0.1).item()
+    -2.75
+    """
+    both = reverse / source_length + lm_weight * marginal / target_length
+    return (1 - reverse_weight) * forward / target_length + reverse_weight * both

@@ -138,6 +138,28 @@ def refuse_wrong_marginals(marginals: Mapping[str, Any], sides: Mapping[str, Any
         refuse_other_dictionary(model.name, language, found, model.dictionary)
 
 
+def refuse_other_language_model(
+    marginal: Any, direction: Direction, sources: Sequence[Tensor], targets: Sequence[Tensor]
+):
+    """Refuse a language model, given for the language that is generated, that finds the sources likelier.
+
+    Args:
+        marginal: `marginals.Marginal` of the target language, with the dictionary of both.
+        sources, targets: sentences and their translations.
+    """
+    fits = [pair for pair in zip(sources, targets) if max(map(len, pair)) <= marginal.max_length]
+    if not fits:
+        return
+    own, other = (marginal.likelihood(list(side)) for side in reversed(list(zip(*fits))))
+    if own is not None and other is not None and other.rate > own.rate + MARGIN:
+        raise BadInput(
+            f"{marginal.name}: expected a language model of {direction.target}, found one that looks like "
+            f"{direction.source}: log P of a word is {other.rate:.1f} nats there, and {own.rate:.1f} for the "
+            "translations; --source-lm and --target-lm are of the languages of training, whichever direction is "
+            "translated"
+        )
+
+
 class TranslationModels:
     """Models of both directions of which at least one was read from a checkpoint, which may not tell what it is of.
 

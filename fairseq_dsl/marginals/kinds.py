@@ -42,8 +42,31 @@ def marginals_of(
         raise BadInput(
             f"{names}: are the same file, or its copy; expected the language model of {' and that of '.join(languages)}"
         )
-    marginals = {}
-    for (flag, path), language in zip(named.items(), languages):
-        kind = next(kind for kind in KINDS if kind.reads(path))
-        marginals[language] = kind(path, flag, language, dictionaries[language], device)
-    return marginals
+    return {
+        language: marginal_of(path, flag, language, dictionaries[language], device)
+        for (flag, path), language in zip(named.items(), languages)
+    }
+
+
+def marginal_of(path: str, flag: str, language: str, dictionary: Dictionary, device: torch.device) -> Marginal:
+    """The marginal of a language that a flag names."""
+    kind = next(kind for kind in KINDS if kind.reads(path))
+    return kind(path, flag, language, dictionary, device)
+
+
+def marginals_for(
+    target: str,
+    given: Mapping[str, Optional[str]],
+    languages: Sequence[str],
+    dictionaries: Mapping[str, Dictionary],
+    device: torch.device,
+) -> Dict[str, Marginal]:
+    """The marginals that the flags name for the translation into a language; one flag alone is of that language.
+
+    Args:
+        given, languages, dictionaries, device: as of `marginals_of`.
+    """
+    named = [(flag, path, language) for (flag, path), language in zip(given.items(), languages) if path]
+    if len(named) == 1:
+        named = [(flag, path, target) for flag, path, _ in named]
+    return {lang: marginal_of(path, flag, lang, dictionaries[lang], device) for flag, path, lang in named}

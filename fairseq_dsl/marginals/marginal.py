@@ -89,6 +89,12 @@ class Marginal(abc.ABC):
     def release(self):  # noqa: B027  (not all have something to let go of)
         """Let go of what takes memory; it is loaded again when it is asked for a score."""
 
+    def to(self, device: torch.device):
+        """Compute on another device, where it computes by torch at all."""
+        if device != self.device:
+            self.device = device
+            self.release()
+
     # ---- what `swaps` asks, before the first score of a split
 
     def likelihood(self, sentences: List[Tensor]) -> Optional[Likelihood]:

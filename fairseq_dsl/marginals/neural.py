@@ -53,7 +53,8 @@ class NeuralMarginal(Marginal):
         self._check(checkpoint)
         task = LanguageModelingTask(argparse.Namespace(**checkpoint.task), self.dictionary)
         try:
-            model = task.build_model(build_config(checkpoint.model_cfg), from_checkpoint=True)
+            with torch.random.fork_rng(devices=[]):  # sampling that has begun goes on as if nothing had been loaded
+                model = task.build_model(build_config(checkpoint.model_cfg), from_checkpoint=True)
             model.load_state_dict(checkpoint.parameters, strict=True)
         except (RuntimeError, KeyError, AttributeError) as error:
             raise BadInput(f"{self.name}: its parameters do not fit its architecture ({error})") from error

@@ -57,6 +57,9 @@ class DualTranslationModel(BaseFairseqModel):
         self.dictionaries = dictionaries  # first: compared before anything is loaded
         self.models = nn.ModuleDict({str(direction): model for direction, model in models.items()})
         self.active = str(active)
+        self.keeps_reverse = False
+        """Whether both directions stay for inference."""
+        self._translates = False
         self.num_updates = 0
 
     @classmethod
@@ -110,7 +113,10 @@ class DualTranslationModel(BaseFairseqModel):
         return self.models[self.active].get_normalized_probs(net_output, log_probs, sample)
 
     def max_positions(self):
-        """The longest (source, target) that every direction allows, so that all see the same pairs."""
+        """The longest (source, target) that every direction allows, so that all see the same pairs; to translate, the
+        active one alone."""
+        if self._translates:
+            return self.models[self.active].max_positions()
         source, target = zip(
             *(
                 model.max_positions() if direction == self.active else reversed(model.max_positions())
@@ -125,8 +131,11 @@ class DualTranslationModel(BaseFairseqModel):
             model.set_num_updates(num_updates)
 
     def prepare_for_inference_(self, cfg):
-        """Keep the direction that is translated; the limits on lengths are then its own."""
-        for direction in list(self.models):
-            if direction != self.active:
-                del self.models[direction]
+        """Prepare the direction that is translated for beam search; the other one goes, or stays to score."""
+        others = {direction: model for direction, model in self.models.items() if direction != self.active}
+        for direction in others:
+            del self.models[direction]
         super().prepare_for_inference_(cfg)
+        self._translates = True
+        if self.keeps_reverse:
+            self.models.update({direction: model.eval() for direction, model in others.items()})

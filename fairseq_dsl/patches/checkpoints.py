@@ -3,11 +3,13 @@
 import functools
 import pickle
 import shutil
+from typing import Any, Dict, Optional
 
 from fairseq import checkpoint_utils
 from fairseq.file_io import PathManager
 from fairseq.models import BaseFairseqModel
 from fairseq.models.ema.ema import EMA
+from omegaconf import open_dict
 
 from ..compat import drop_fast_path_parameters
 from ..errors import BadInput
@@ -39,6 +41,7 @@ def check_on_loading():
         try:
             with checked_loading():
                 state = load(path, arg_overrides, load_on_all_ranks)
+            override_newer_flags(state, arg_overrides)
             drop_fast_path_parameters(state["model"], path)
             if DICTIONARIES in state:
                 state["model"] = CarryingParameters(state, path)
@@ -60,6 +63,18 @@ def check_on_loading():
             ) from error
 
     checkpoint_utils.load_checkpoint_to_cpu = load_checkpoint_to_cpu
+
+
+def override_newer_flags(state: Dict[str, Any], overrides: Optional[Dict[str, Any]]):
+    """fairseq overrides flags that a checkpoint has, and is silent about others: those that came after it too."""
+    from ..tasks.config import DualTranslationTaskConfig
+
+    task = state["cfg"].get("task") if state.get("cfg") else None
+    if not overrides or not task or task.get("_name") != "dual_translation":
+        return
+    flags = DualTranslationTaskConfig.__dataclass_fields__
+    with open_dict(task):
+        task.update({name: value for name, value in overrides.items() if name in flags and name not in task})
 
 
 def _telling_line(error: Exception) -> str:

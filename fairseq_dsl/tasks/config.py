@@ -3,13 +3,14 @@
 import contextlib
 import copy
 import logging
+import math
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from fairseq.tasks.translation import TranslationConfig
 from omegaconf import II, DictConfig, open_dict
 
-from ..ranges import WEIGHT, Range, number
+from ..ranges import SHARE, WEIGHT, Range, number
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,27 @@ class DualTranslationTaskConfig(DirectionConfig):
         default="1",
         metadata={"help": "of version 0.3: the criterion has it now, and the command line's flag sets both"},
     )
-    # values of other parts of the configuration, used while scoring
+    reverse_weight: Optional[float] = number(
+        None,
+        SHARE,
+        "dual inference: the weight A of the reverse direction in the score that orders a beam's hypotheses, (1-A) log "
+        "P(y|x)/|y| + A (log P(x|y)/|x| + B log P(y)/|y|); also in validation's BLEU (default: the checkpoint's, or 0: "
+        "off; 0.3 to 0.6 serve most models)",
+    )
+    lm_weight: Optional[float] = number(
+        math.nan,  # not given: fairseq's own flag of this name, in fairseq-generate, is a number
+        WEIGHT,
+        "dual inference: the weight B of the language model of the generated language (default: the checkpoint's, or "
+        "0.1 with a language model; strong ones are worth 1 to 2: see fairseq-dsl tune)",
+    )
+    dump_scores: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "write all hypotheses of fairseq-generate with their scores to this file, for fairseq-dsl tune"
+        },
+    )
+    # values of other parts of the configuration
+    max_tokens: Optional[int] = II("dataset.max_tokens")
     cpu: bool = II("common.cpu")
     log_format: Optional[str] = II("common.log_format")
     log_interval: int = II("common.log_interval")

@@ -1,8 +1,10 @@
 """The task: both directions of one data folder."""
 
 import argparse
+import functools
 import json
 import logging
+import math
 from typing import Optional, Tuple
 
 import torch
@@ -18,6 +20,7 @@ from ..data import PairDataset, Splits, check_data_folders, first_folder, lines_
 from ..directions import Direction, Directions
 from ..errors import BadInput
 from ..gradients import clip_and_log_gradients
+from ..inference import DualInference, ScoreFile, Weights, given
 from ..models import NAME, DualTranslationModel, PairBuilder, check_architecture
 from ..preflight import add_checks, check_bleu, check_fairseq, check_metric
 from ..ranges import check_numbers
@@ -57,7 +60,7 @@ class DualTranslationTask(TranslationTask):
         self.dictionaries = {cfg.source_lang: src_dict, cfg.target_lang: tgt_dict}
         self.builder = PairBuilder(self.tasks, self.dictionaries)
         self.splits = Splits(self.tasks[active])
-        self.stage = Translating(self.splits, cfg.data)
+        self.stage = Translating(cfg, self.splits, self.dictionaries)
         self.model_max_positions: Optional[Tuple[int, int]] = None
         self._started_from: Optional[TranslationModels] = None
         self._lines_read = 0  # by fairseq-interactive
@@ -78,12 +81,16 @@ class DualTranslationTask(TranslationTask):
             if action.dest == "arch" and action.choices is not None:
                 action.type = architecture
                 add_checks(parser)
+            elif action.dest == "lm_weight" and action.default == 0:  # of fairseq-generate, for its --lm-path
+                action.default = math.nan
+                action.help += "; with --reverse-weight, that of dual inference"
 
     @classmethod
     def setup_task(cls, cfg: DualTranslationTaskConfig, **kwargs):
         for name, reason in REFUSED_FLAGS.items():
             if getattr(cfg, name):
                 raise BadInput(f"--{name.replace('_', '-')}: not for --task dual_translation: {reason}")
+        cfg.lm_weight = given(cfg.lm_weight)
         if not kwargs.get("from_checkpoint"):  # whose flags were checked when it was trained
             check_numbers(cfg)
             check_fairseq(cfg)
@@ -115,8 +122,9 @@ class DualTranslationTask(TranslationTask):
             self.directions = Directions(primal=next(iter(models)), active=active)
         elif from_checkpoint:
             raise BadInput(
-                "--task dual_translation: the checkpoint is of a single model; translate with --task translation, "
-                "or train a pair from it with --primal-checkpoint or --dual-checkpoint"
+                "--task dual_translation: the checkpoint is of a single model; translate with --task translation, make "
+                "a pair of it and one of the reverse direction with fairseq-dsl join, or train one from it with "
+                "--primal-checkpoint or --dual-checkpoint"
             )
         else:
             models, pair, self._started_from = self.builder.build(cfg, self.directions)
@@ -126,6 +134,9 @@ class DualTranslationTask(TranslationTask):
             else:
                 cfg.pair = pair
         model = DualTranslationModel(models, active, Dictionaries(self.dictionaries, first_folder(self.cfg)))
+        self._stored_weights = {direction: Weights.stored(cfg, direction) for direction in self.directions}
+        weights = Weights(self.cfg.reverse_weight).or_else(self._stored_weights[active])
+        model.keeps_reverse = bool(weights.reverse or self.cfg.dump_scores)
         self.model_max_positions = model.max_positions()
         return model
 
@@ -203,7 +214,9 @@ class DualTranslationTask(TranslationTask):
                 task, translator = self.tasks[direction], model.models[str(direction)]
                 # Made anew, as a generator translates with the model that it was made for, whichever it is given.
                 flags = argparse.Namespace(**json.loads(self.cfg.eval_bleu_args))
+                reverse = model.models[str(direction.reversed)]
                 generator = task.build_generator([translator], flags)
+                generator = self.inference.generator(generator, direction, [reverse], self.cfg.max_tokens)
                 bleu = task._inference_with_bleu(generator, batch, translator)
                 logging_output.update(bleu_sums(bleu, direction))
         return loss, sample_size, logging_output
@@ -215,8 +228,39 @@ class DualTranslationTask(TranslationTask):
 
     # ---- inference: fairseq's generators see the active direction's model itself
 
-    def build_generator(self, models, *args, **kwargs):
-        return super().build_generator(self._active(models), *args, **kwargs)
+    @functools.cached_property
+    def inference(self) -> DualInference:
+        marginals = self.stage.marginals_for(self.directions.active.target, self.directions)
+        return DualInference(self.cfg, self.directions, self.dictionaries, marginals, self._stored_weights)
+
+    def build_generator(self, models, args, *others, **kwargs):
+        fusion = kwargs.get("extra_gen_cls_kwargs") or {}
+        if "lm_weight" in fusion:
+            kwargs["extra_gen_cls_kwargs"] = {**fusion, "lm_weight": given(fusion["lm_weight"]) or 0.0}
+        generator = super().build_generator(self._active(models), args, *others, **kwargs)
+        reverse = str(self.directions.active.reversed)
+        reverse_models = [pair.models[reverse] for pair in models if getattr(pair, "keeps_reverse", False)]
+        if not reverse_models:
+            return generator
+        if getattr(args, "score_reference", False):
+            if self.cfg.reverse_weight:
+                raise BadInput(f"--reverse-weight {self.cfg.reverse_weight:g}: has no effect with --score-reference")
+            return generator
+        dump = self.cfg.dump_scores and ScoreFile(self.cfg.dump_scores, self.directions.active, self._text())
+        return self.inference.generator(generator, self.directions.active, reverse_models, self.cfg.max_tokens, dump)
+
+    def _text(self):
+        """What a translation reads, as the D lines of fairseq-generate have it."""
+        root = self.cfg._get_parent()
+        decoders = [decoder for decoder in (self.build_bpe(root.bpe), self.build_tokenizer(root.tokenizer)) if decoder]
+
+        def text(tokens):
+            found = self.target_dictionary.string(tokens, root.common_eval.post_process)
+            for decoder in decoders:
+                found = decoder.decode(found)
+            return found
+
+        return text
 
     def inference_step(self, generator, models, *args, **kwargs):
         return super().inference_step(generator, self._active(models), *args, **kwargs)

@@ -2,18 +2,19 @@
 
 import logging
 import os
-from typing import Dict, Iterable, Optional, Protocol, Tuple
+from typing import Dict, Iterable, Mapping, Optional, Protocol, Tuple
 
 import numpy as np
 import torch
 from fairseq import utils
+from fairseq.data import Dictionary
 from fairseq.logging import progress_bar
 
 from ..criterions import Method, PairCriterion
 from ..data import MonolingualData, PairDataset, Splits, first_folder, leave_out_too_long
 from ..directions import Directions
 from ..errors import BadInput
-from ..marginals import ScoreCache, Side, SplitScorer, marginals_of
+from ..marginals import Marginal, ScoreCache, Side, SplitScorer, marginals_for, marginals_of
 from ..models.building import PairBuilder
 from ..swaps import TranslationModels
 from ..terms import Batches, Resources
@@ -32,21 +33,31 @@ class Stage(Protocol):
     def keep(self, indices: np.ndarray, dataset, max_positions, skip: bool, lines_before: int) -> np.ndarray:
         """The sentences that are used, none of which is too long."""
 
+    def marginals_for(self, language: str, directions: Directions) -> Mapping[str, Marginal]:
+        """By language, for dual inference that translates into this one."""
+
     def begin_epoch(self, pair):
         """Before the first batch of an epoch."""
+
+
+def lm_flags(cfg: DualTranslationTaskConfig) -> Dict[str, Optional[str]]:
+    """The language models by flag: those of the source and of the target language of the primal direction."""
+    return {"--source-lm": cfg.source_lm, "--target-lm": cfg.target_lm}
 
 
 class Translating:
     """The data are translated: every sentence that is short enough, and the others are named.
 
     Args:
+        cfg: the task's flags.
         splits: what is read.
-        data: the value of the data folders' argument, for messages.
+        dictionaries: by language.
     """
 
-    def __init__(self, splits: Splits, data: str):
+    def __init__(self, cfg: DualTranslationTaskConfig, splits: Splits, dictionaries: Mapping[str, Dictionary]):
+        self.cfg = cfg
         self.splits = splits
-        self.data = data
+        self.dictionaries = dictionaries
 
     def load(self, split: str, shard: int, combine: bool) -> PairDataset:
         return self.splits.read(split, shard, combine)
@@ -54,8 +65,11 @@ class Translating:
     def keep(self, indices: np.ndarray, dataset, max_positions, skip: bool, lines_before: int) -> np.ndarray:
         kept = leave_out_too_long(indices, dataset, max_positions, skip, lines_before)
         if not len(kept) and isinstance(dataset, PairDataset):
-            raise BadInput(f"{self.data}: none of the {len(dataset):,} sentences is short enough")
+            raise BadInput(f"{self.cfg.data}: none of the {len(dataset):,} sentences is short enough")
         return kept
+
+    def marginals_for(self, language: str, directions: Directions) -> Mapping[str, Marginal]:
+        return marginals_for(language, lm_flags(self.cfg), directions.languages, self.dictionaries, torch.device("cpu"))
 
     def begin_epoch(self, pair):
         pass
@@ -96,9 +110,8 @@ class Learning:
         self._started_from = started_from
         # The flags are of the languages of training: -s en -t de may validate a de-en pair.
         languages = directions.languages
-        given = {"--source-lm": cfg.source_lm, "--target-lm": cfg.target_lm}
         self.device = torch.device("cuda" if torch.cuda.is_available() and not cfg.cpu else "cpu")
-        self.marginals = marginals_of(given, languages, self.dictionaries, self.device)
+        self.marginals = marginals_of(lm_flags(cfg), languages, self.dictionaries, self.device)
         text = zip(("--source-mono", "--target-mono"), languages, (cfg.source_mono, cfg.target_mono))
         self.monolingual_folders = {language: (flag, folder) for flag, language, folder in text if folder}
         self._monolingual: Optional[Dict[str, MonolingualData]] = None  # by language
@@ -117,6 +130,9 @@ class Learning:
             longest=self.longest,
             frozen_pair=lambda path: self.builder.frozen(path, self.directions),
         )
+
+    def marginals_for(self, language: str, directions: Directions) -> Mapping[str, Marginal]:
+        return self.marginals
 
     def longest(self, language: str) -> int:
         """The longest sentence, in tokens, that all models and marginals allow which read it, and the flags."""
