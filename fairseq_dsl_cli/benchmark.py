@@ -6,7 +6,7 @@
 
 training          an update of both models with dsl_cross_entropy / one of each with label_smoothed_cross_entropy
 marginals         scoring both sides of the training set before the first update / fairseq-eval-lm on the same sentences
-generation        fairseq-generate from a dual checkpoint / from the same model exported as a plain one
+generation        fairseq-generate from a pair checkpoint / from the same model exported as a plain one
 memory            peak memory of training the pair / of training one model
 sampling          drawing K translations of monolingual sentences with the plugin's Sampler / with the generator that
                   `fairseq-generate --sampling --beam K` builds, and no other part of that command, on the same batches

@@ -36,7 +36,7 @@ class Architecture:
 
     @classmethod
     def from_checkpoint(cls, path: str, role: str, direction: Direction) -> "Architecture":
-        """From a plain translation checkpoint, or from one direction of a dual one."""
+        """From a plain translation checkpoint, or from one direction of a pair's."""
         checkpoint = Checkpoint(path, f"--{role}-checkpoint")
         if checkpoint.pair:
             checkpoint = checkpoint.direction(direction)

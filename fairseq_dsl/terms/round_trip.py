@@ -36,7 +36,7 @@ class ProposalConfig(RoundTripConfig):
     proposal_checkpoint: Optional[str] = field(
         default=None,
         metadata={
-            "help": "sample from the frozen models of this dual checkpoint (or PRIMAL:DUAL, two plain ones) and not "
+            "help": "sample from the frozen models of this pair checkpoint (or PRIMAL:DUAL, two plain ones) and not "
             "from those that are trained"
         },
     )

@@ -11,7 +11,7 @@ _NAME = re.compile(r"(?!\.)[^/\x00-\x1f\x7f]{1,100}")  # of a system: it begins 
 
 @dataclass(frozen=True)
 class System:
-    """A dual checkpoint, or two plain ones: the path (for fairseq: `a.pt:b.pt` is an ensemble) for each direction."""
+    """A pair checkpoint, or two plain ones: the path (for fairseq: `a.pt:b.pt` is an ensemble) for each direction."""
 
     name: str
     paths: Tuple[str, ...]  # one path for both directions, or one for each
