@@ -7,6 +7,7 @@
 training          an update of both models with dsl_cross_entropy / one of each with label_smoothed_cross_entropy
 marginals         scoring both sides of the training set before the first update / fairseq-eval-lm on the same sentences
 generation        fairseq-generate from a pair checkpoint / from the same model exported as a plain one
+dual-inference    scoring a beam's 10 hypotheses by the reverse model / finding them; and by a language model
 memory            peak memory of training the pair / of training one model
 sampling          drawing K translations of monolingual sentences with the plugin's Sampler / with the generator that
                   `fairseq-generate --sampling --beam K` builds, and no other part of that command, on the same batches
@@ -33,7 +34,7 @@ from . import arguments
 from .arguments import Parser
 
 MONOLINGUAL_PARTS = ("sampling", "back-translation")
-PARTS = ("training", "marginals", "generation", "memory", *MONOLINGUAL_PARTS)
+PARTS = ("training", "marginals", "generation", "dual-inference", "memory", *MONOLINGUAL_PARTS)
 
 
 def add_arguments(parser: Parser) -> None:
@@ -141,6 +142,10 @@ def table(results):
     if "generation" in results:
         same = "the same" if results["generation"]["same_hypotheses"] else "NOT the same"
         lines.append(f"generation: {same} hypotheses of {results['generation']['sentences']} sentences")
+    if "dual-inference" in results:
+        part = results["dual-inference"]
+        scored = f"{part['hypotheses']:,} hypotheses by a language model / finding them"
+        lines.append(f"dual inference: scoring {scored}: {part['language_model_ratio']:.3f}")
     if "sampling" in results:
         sampling = results["sampling"]
         same, samples = f"{sampling['same_samples']:.1%}", f"{sampling['samples']:,}"

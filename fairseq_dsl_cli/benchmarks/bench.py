@@ -1,5 +1,6 @@
 """What is measured against what: trainers and generators of the pair, and those of stock fairseq."""
 
+import argparse
 import logging
 import warnings
 from pathlib import Path
@@ -97,6 +98,36 @@ class Bench:
         trainer.get_train_iterator(epoch=1)
         trainer.begin_epoch(1)
         return trainer
+
+    def pair_checkpoint(self):
+        """The path of a checkpoint of the pair."""
+        path, trainer = str(self.folder / "dual.pt"), self.dsl_trainer()
+        trainer.consolidate_optimizer()
+        trainer.save_checkpoint(path, {"train_iterator": {"epoch": 1, "iterations_in_epoch": 0}, "val_loss": None})
+        return path
+
+    def reranking(self, beam):
+        """Batches to translate, what finds their hypotheses, and the `Reranker` of dual inference, ready to score."""
+        args = self.args
+        flags = {"reverse_weight": 0.5, "lm_weight": 1.0, "source_lm": None, "target_lm": args.target_lm}
+        overrides = {"data": args.data_bin, **flags}
+        models, cfg, task = checkpoint_utils.load_model_ensemble_and_task([self.pair_checkpoint()], overrides)
+        for model in models:
+            model.prepare_for_inference_(cfg)
+            if self.cuda:
+                model.cuda()
+        task.load_dataset(args.subset)
+        data = task.dataset(args.subset)
+        rows = data.batch_by_size(data.ordered_indices(), max_tokens=args.max_tokens, required_batch_size_multiple=1)
+        batches = [data.collater([data[int(i)] for i in numbers]) for numbers in rows[:: -(-len(rows) // args.updates)]]
+        if self.cuda:
+            batches = [utils.move_to_cuda(batch) for batch in batches]
+        generator = task.build_generator(models, argparse.Namespace(beam=beam))
+        active = [model.models[model.active] for model in models]
+        generator.reranker.score(
+            batches[0], generator.generator.generate(active, batches[0])
+        )  # loads the language model
+        return batches, lambda batch: generator.generator.generate(active, batch), generator.reranker
 
     def direction(self, name):
         """The checkpoint and the languages of the "primal" or the "reverse" direction."""

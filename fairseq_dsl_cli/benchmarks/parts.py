@@ -14,6 +14,7 @@ from fairseq.data import data_utils
 from fairseq_cli import eval_lm, generate
 
 from fairseq_dsl.checkpoints import Checkpoint, save_plain
+from fairseq_dsl.inference import Reranker
 from fairseq_dsl.marginals.split import MAX_TOKENS
 from fairseq_dsl.sampling import Sampler, SamplingConfig
 
@@ -85,10 +86,7 @@ def marginals(bench):
 
 def generation(bench):
     source, target = bench.args.source_lang, bench.args.target_lang
-    dual, plain = str(bench.folder / "dual.pt"), str(bench.folder / "plain.pt")
-    trainer = bench.dsl_trainer()
-    trainer.consolidate_optimizer()
-    trainer.save_checkpoint(dual, {"train_iterator": {"epoch": 1, "iterations_in_epoch": 0}, "val_loss": None})
+    dual, plain = bench.pair_checkpoint(), str(bench.folder / "plain.pt")
     save_plain(Checkpoint(dual, "--path").direction(f"{source}-{target}"), plain)
     outputs = {}
 
@@ -115,6 +113,26 @@ def generation(bench):
         **ratio(seconds, "dual", ["plain"], bench.cuda),
         "sentences": len(outputs["plain"]),
         "same_hypotheses": outputs["dual"] == outputs["plain"],
+    }
+
+
+def dual_inference(bench):
+    """Scoring the hypotheses of a beam by the reverse model, and by a language model, against finding them."""
+    batches, search, reranker = bench.reranking(beam=10)
+    found = [search(batch) for batch in batches]
+    by_reverse = Reranker(reranker.models, reranker.source, reranker.flags, None, None, reranker.max_tokens)
+    sides = {
+        "search": lambda: [search(batch) for batch in batches],
+        "reverse": lambda: [by_reverse.score(*one) for one in zip(batches, found)],
+        "both": lambda: [reranker.score(*one) for one in zip(batches, found)],
+    }
+    seconds = take_turns({name: lambda run=run: run for name, run in sides.items()}, bench.args.turns, bench.cuda)
+    reverse = ratio(seconds, "reverse", ["search"], bench.cuda)
+    both = ratio(seconds, "both", ["search"], bench.cuda)
+    return {
+        **reverse,
+        "language_model_ratio": both["ratio"] - reverse["ratio"],
+        "hypotheses": sum(len(hypotheses) for lists in found for hypotheses in lists),
     }
 
 
