@@ -5,7 +5,7 @@ import logging
 import os
 from enum import Enum
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Union
+from typing import Any, Dict, List, Mapping, Optional, Union
 
 import torch
 from fairseq import checkpoint_utils
@@ -16,7 +16,7 @@ from .directions import Direction
 from .errors import BadInput
 from .files import written_atomically
 from .vocabulary import NAME as DICTIONARIES
-from .vocabulary import carried_by, load_dictionary, vocabulary_difference
+from .vocabulary import carried_by, encode, load_dictionary, vocabulary_difference
 
 logger = logging.getLogger(__name__)
 
@@ -187,25 +187,68 @@ def save_plain(checkpoint: Checkpoint, path: str):
 
     It contains tensors and plain values only, so that ``torch.load(weights_only=True)`` accepts it as it is.
     """
-    model_cfg = dict(checkpoint.model_cfg)
-    model_cfg["_name"] = model_cfg.get("_name") or model_cfg.get("arch")
+    state = _without_optimizer(
+        checkpoint,
+        model=named(checkpoint.model_cfg),
+        task="translation",
+        criterion={"_name": "cross_entropy", "sentence_avg": False},
+        criterion_name="CrossEntropyCriterion",
+    )
+    state["model"] = checkpoint.parameters
+    state[DICTIONARIES] = {language: list(d.symbols) for language, d in checkpoint.dictionaries.items()}
+    write_checkpoint(state, path)
+
+
+def save_pair(models: Mapping[Direction, Checkpoint], dictionaries: Mapping[str, Dictionary], path: str):
+    """Write two translation models as the checkpoint of a pair, in the form that training writes, of plain values.
+
+    Its criterion is the control's, so that ``fairseq-validate`` requires no language model.
+
+    Args:
+        models: of each direction, primal first, whose checkpoint gives all settings that belong to no model.
+        dictionaries: by language.
+    """
+    (direction, primal), (_, dual) = models.items()
+    state = _without_optimizer(
+        primal,
+        model={"_name": "dual_translation", "pair": {str(d): named(one.model_cfg) for d, one in models.items()}},
+        task="dual_translation",
+        criterion={"_name": "dsl_cross_entropy", "dsl_lambda": 0.0, "sentence_avg": False},
+        criterion_name="DSLCrossEntropyCriterion",
+    )
+    state["cfg"]["task"].update(source_lang=direction.source, target_lang=direction.target)
+    state["optimizer_history"][-1]["num_updates"] = max(primal.num_updates, dual.num_updates)
+    languages = (direction.source, direction.target)
+    state["model"] = {f"{DICTIONARIES}.{language}": encode(dictionaries[language]) for language in languages}
+    for d, one in models.items():
+        state["model"].update({f"models.{d}.{name}": value for name, value in one.parameters.items()})
+    write_checkpoint(state, path)
+
+
+def named(model_cfg: Dict[str, Any]) -> Dict[str, Any]:
+    """A model's configuration with its architecture where fairseq looks for it: old ones have it as ``arch`` alone."""
+    return {**model_cfg, "_name": model_cfg.get("_name") or model_cfg.get("arch")}
+
+
+def _without_optimizer(
+    checkpoint: Checkpoint, model: Dict[str, Any], task: str, criterion: Dict[str, Any], criterion_name: str
+) -> Dict[str, Any]:
+    """The state of a checkpoint that no training resumes from, with the settings of another; its model is missing."""
     keep = {"data", "source_lang", "target_lang", "left_pad_source", "left_pad_target"}
     keep |= {"max_source_positions", "max_target_positions"}
-    task = {"_name": "translation", **{key: value for key, value in checkpoint.task.items() if key in keep}}
+    kept = {key: value for key, value in checkpoint.task.items() if key in keep}
     # by key: omegaconf 2.0's items() fails on the model's namespace
     full_cfg = checkpoint.full_cfg
     cfg = {key: plain(full_cfg[key]) for key in full_cfg if key not in ("model", "task", "criterion")}
-    cfg.update(model=model_cfg, task=task, criterion={"_name": "cross_entropy", "sentence_avg": False})
+    cfg.update(model=model, task={"_name": task, **kept}, criterion=criterion)
     cfg["common"] = dict(cfg.get("common") or {}, user_dir=None)
-    state = {
+    return {
         "args": None,
         "cfg": cfg,
-        "model": checkpoint.parameters,
-        DICTIONARIES: {language: list(d.symbols) for language, d in checkpoint.dictionaries.items()},
         "criterion": None,
         "optimizer_history": [
             {
-                "criterion_name": "CrossEntropyCriterion",
+                "criterion_name": criterion_name,
                 "optimizer_name": "FairseqAdam",
                 "lr_scheduler_state": {"best": None},
                 "num_updates": checkpoint.num_updates,
@@ -218,7 +261,6 @@ def save_plain(checkpoint: Checkpoint, path: str):
             "val_loss": None,
         },
     }
-    write_checkpoint(state, path)
 
 
 def write_checkpoint(state: Dict[str, Any], path: str):

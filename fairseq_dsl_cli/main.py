@@ -19,6 +19,8 @@ PROGRAM = "fairseq-dsl"
 # A command's name, of which the module has the same with _ for -, and what it does.
 COMMANDS = {
     "export": "write one direction of a pair checkpoint as an ordinary fairseq checkpoint",
+    "join": "make a pair checkpoint of two ordinary translation checkpoints",
+    "tune": "choose the weights of dual inference by the scores of fairseq-generate --dump-scores",
     "average": "average the parameters of several checkpoints of one training run",
     "evaluate": "translate a test set with several systems and compare them with a control",
     "report": "write a report of training runs and an evaluation: Markdown with plots",
