@@ -1,0 +1,1 @@
+"""Choosing the weights of dual inference by stored scores."""
