@@ -6,8 +6,8 @@ All that reads pairs then reads it, dual inference among it, whether the two wer
     fairseq-generate data-bin/m30k --user-dir fairseq_dsl --task dual_translation -s de -t en --path dual.pt \\
         --reverse-weight 0.5
 
-The first checkpoint is of the primal direction. The architectures may differ; the dictionaries may not. They are those
-that the checkpoints contain, or those of --data, or those beside the checkpoints or in the data folders of their training.
+The first checkpoint is of the primal direction. The architectures may differ, the dictionaries may not: they are those
+that the checkpoints contain, those of --data, or those beside the checkpoints or in the data folders of their training.
 """
 
 from argparse import Namespace

@@ -49,7 +49,7 @@ def _direction(checkpoint, said):
         return said
     found = Direction(*languages)
     if said not in (None, found):
-        raise BadInput(f"{checkpoint.name}: translates {found}; by --source-lang and --target-lang it translates {said}")
+        raise BadInput(f"{checkpoint.name}: translates {found}, but by --source-lang and --target-lang {said}")
     return found
 
 
@@ -79,21 +79,19 @@ def _dictionary(language, models, data):
         elif known:
             logger.warning(
                 f"{checkpoint.name}: cannot tell whether it was trained with the {language} dictionary of "
-                f"{known[0][0]}: it contains none, and its own data folder ({checkpoint.task.get('data')}) was not found"
+                f"{known[0][0]}: it contains none, and its data folder ({checkpoint.task.get('data')}) was not found"
             )
     if not known:
         paths = " and ".join(checkpoint.path for checkpoint in models.values())
         raise BadInput(
-            f"{paths}: no {language} dictionary: they contain none, and {file_name} is neither beside them nor in the data "
-            "folders of their training; --data DATA_BIN names a folder with it"
+            f"{paths}: contain no {language} dictionary, and {file_name} is neither beside them nor in the data folders "
+            "of their training; expected --data DATA_BIN, a folder that contains it"
         )
     (place, dictionary), *others = known
     for other, found in others:
         difference = vocabulary_difference(dictionary, found)
         if difference:
-            raise BadInput(
-                f"{place} and {other}: expected the same {language} dictionary, found two: {difference} here"
-            )
+            raise BadInput(f"{other}: expected the {language} dictionary of {place}, found another: {difference} here")
     for direction, checkpoint in models.items():
         side = "encoder" if language == direction.source else "decoder"
         rows = checkpoint.parameters.get(f"{side}.embed_tokens.weight")

@@ -10,6 +10,7 @@ does, and the first ones are scored. B is tuned only where the file has scores o
 
 from argparse import ArgumentTypeError, Namespace
 from importlib.util import find_spec
+from pathlib import Path
 from typing import List
 
 from sacrebleu.metrics import BLEU
@@ -118,6 +119,7 @@ def run(parser: Parser, args: Namespace) -> None:
     if args.plot:
         from .tuning import plot  # takes a second
 
+        Path(args.plot).parent.mkdir(parents=True, exist_ok=True)
         plot.draw(tuned, name, f"{lists.direction}, {len(references)} sentences", args.plot)
         print(f"wrote {args.plot}")
     if args.store:

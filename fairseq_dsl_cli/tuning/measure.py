@@ -29,5 +29,5 @@ def _tokenizer_for(direction):
     parts = direction.split("-")
     found = {scores.tokenizer("-".join(parts[i:]), None) for i in range(1, len(parts))}
     if len(found) > 1:
-        raise BadInput(f"{direction}: where its target language begins is not clear; expected --tokenize, to choose one")
+        raise BadInput(f"{direction}: where its target language begins is not clear; choose one with --tokenize")
     return found.pop()

@@ -30,9 +30,7 @@ def summary(tuned, name, numbers, lists):
         gain = scores.against(numbers["best"], numbers["forward"])
         lines.append(f"  {name} {best.score:.2f}, {tuned.forward.score:.2f} in the forward model's order: {gain}")
     if peak.score > best.score:
-        lines.append(
-            f"  the centre of a plateau; the highest score is {peak.score:.2f}, with {flags(peak, lists.has_lm)}"
-        )
+        lines.append(f"  of a plateau; the highest score alone is {peak.score:.2f}, with {flags(peak, lists.has_lm)}")
     lines.append("  tuned on these very sentences: tune on validation data, and report on test data")
     if lists.unscored:
         lines.append(

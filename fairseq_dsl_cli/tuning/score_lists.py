@@ -141,8 +141,8 @@ def _check_complete(found, reference, count):
     if missing:
         named = ", ".join(map(str, missing[:MOST_NAMED])) + (", ..." if len(missing) > MOST_NAMED else "")
         raise BadInput(
-            f"--reference {reference}: has {count} lines, of which {len(missing)} have no hypotheses: {named} (counted from "
-            "0); expected every shard, generated without --skip-invalid-size-inputs-valid-test, which leaves sentences out"
+            f"--reference {reference}: {len(missing)} of its {count} lines have no hypotheses: {named} (from 0 on); "
+            "expected all shards, generated without --skip-invalid-size-inputs-valid-test, which leaves sentences out"
         )
 
 

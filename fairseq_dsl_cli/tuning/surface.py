@@ -33,11 +33,11 @@ class Surface:
         return self._at(self.scores)
 
     @property
-    def centre(self):
+    def plateau(self):
         """The point that with its neighbours has the highest mean score: a lone peak is chance.
 
         >>> scores = np.array([[1.0], [9.0], [1.0], [1.0], [7.0], [8.0], [7.0]])
-        >>> Surface([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6], [0.0], scores).centre
+        >>> Surface([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6], [0.0], scores).plateau
         Point(reverse_weight=0.5, lm_weight=0.0, score=8.0)
         """
         rows, columns = self.scores.shape
@@ -57,7 +57,7 @@ class Tuned:
     Attributes:
         surface: of the weights that were tried first.
         forward: the point A = 0, the forward model's order.
-        best: the centre of a plateau; `forward` where that is no worse.
+        best: of a plateau; `forward` where that is no worse.
         peak: the highest point of all that were tried.
     """
 
@@ -75,11 +75,10 @@ def search(score, reverse_weights, lm_weights, refine=(True, True)):
         refine: whether to try weights between those of each axis.
     """
     surface = Surface.of(score, reverse_weights, lm_weights)
-    centre = surface.centre
-    axes = ((reverse_weights, centre.reverse_weight), (lm_weights, centre.lm_weight))
+    axes = tuple(zip((reverse_weights, lm_weights), surface.plateau))
     around = Surface.of(score, *(finer(*axis) if wanted else axis[0] for axis, wanted in zip(axes, refine)))
     forward = Point(0.0, 0.0, score(0.0, 0.0))
-    best = max(forward, around.centre, key=lambda point: point.score)
+    best = max(forward, around.plateau, key=lambda point: point.score)
     peak = max(forward, surface.peak, around.peak, key=lambda point: point.score)
     return Tuned(surface, forward, best, peak)
 
