@@ -84,8 +84,8 @@ def _dictionary(language, models, data):
     if not known:
         paths = " and ".join(checkpoint.path for checkpoint in models.values())
         raise BadInput(
-            f"{paths}: contain no {language} dictionary, and {file_name} is neither beside them nor in the data folders "
-            "of their training; expected --data DATA_BIN, a folder that contains it"
+            f"{paths}: contain no {language} dictionary, and {file_name} is neither beside them nor in their data "
+            "folders; expected --data DATA_BIN, a folder that contains it"
         )
     (place, dictionary), *others = known
     for other, found in others:

@@ -1,9 +1,13 @@
 """fairseq-dsl tune on what fairseq-generate wrote: its score is that of fairseq-generate with its flags."""
 
 import re
+import shutil
 
 import pytest
-from commands import generate, load, plugin_command
+import torch
+from commands import differences, generate, plugin_command
+
+from fairseq_dsl.errors import BadInput
 
 SET = ("--gen-subset", "test", "--scoring", "sacrebleu", "--beam", 5, "--nbest", 1)
 
@@ -37,3 +41,46 @@ def test_the_score_is_that_of_generation_with_the_flags(chain, joined, tmp_path,
     assert forward == bleu(stock)
     assert score == bleu(generate(chain.data, direction, joined, *SET, *language_model, *flags))
     assert score > forward
+
+
+def test_stored_weights_are_those_of_generation_without_flags(chain, dual, tmp_path, capsys):
+    path, dump = tmp_path / "dual.pt", tmp_path / "scores.jsonl"
+    shutil.copy(dual, path)
+    language_model = ["--target-lm", chain.lm["en"]]
+    stock = generate(chain.data, "de-en", path, *SET, *language_model, "--dump-scores", dump)
+    flags, score, forward = tune(capsys, chain, "de-en", dump, "--store", path)
+    flagged = generate(chain.data, "de-en", dual, *SET, *language_model, *flags)
+    stored = generate(chain.data, "de-en", path, *SET, *language_model)
+    assert stored.stdout == flagged.stdout != stock.stdout
+    assert bleu(stored) == score > bleu(stock) == forward
+    assert generate(chain.data, "en-de", path, *SET).stdout == generate(chain.data, "en-de", dual, *SET).stdout
+
+
+def test_storing_leaves_all_else_in_a_checkpoint_of_training(chain, dual, tmp_path, capsys):
+    path, dump = tmp_path / "dual.pt", tmp_path / "scores.jsonl"
+    shutil.copy(dual, path)
+    generate(chain.data, "de-en", path, *SET, "--dump-scores", dump)
+    flags, _, _ = tune(capsys, chain, "de-en", dump, "--store", path)
+    before, after = torch.load(dual), torch.load(path)
+    assert after["cfg"]["model"].pop("dual_inference") == {"de-en": {"reverse_weight": float(flags[1])}}
+    assert "last_optimizer_state" in after
+    assert set(differences(before, after)) <= {"/cfg/task/lm_weight", "/cfg/generation/lm_weight"}  # nan is not nan
+
+
+def test_shards_are_one_test_set(chain, joined, tmp_path, capsys):
+    whole, *parts = (tmp_path / name for name in ("whole", "first", "second"))
+    generate(chain.data, "de-en", joined, *SET, "--dump-scores", whole)
+    lines = whole.read_text().splitlines(keepends=True)
+    for part, shard in zip(parts, (lines[1::2], lines[::2])):
+        part.write_text("".join(shard))
+    assert tune(capsys, chain, "de-en", *parts) == tune(capsys, chain, "de-en", whole)
+    with pytest.raises(BadInput, match="19 of its 37 lines have no hypotheses: .* expected all shards"):
+        tune(capsys, chain, "de-en", parts[0])
+
+
+def test_sentences_that_generation_left_out_are_named(chain, joined, tmp_path, capsys):
+    dump = tmp_path / "scores.jsonl"
+    short = ("--skip-invalid-size-inputs-valid-test", "--max-source-positions", 4)
+    generate(chain.data, "de-en", joined, *SET, *short, "--dump-scores", dump)
+    with pytest.raises(BadInput, match="--reference .*: .* without --skip-invalid-size-inputs-valid-test"):
+        tune(capsys, chain, "de-en", dump)
