@@ -10,9 +10,11 @@ import torch
 from fairseq import checkpoint_utils, tasks
 from fairseq.dataclass import ChoiceEnum
 from omegaconf import OmegaConf
+from tiny import DE_EN, EN_DE
 
-from fairseq_dsl.checkpoints import Checkpoint, build_config, plain, save_plain, write_checkpoint
+from fairseq_dsl.checkpoints import Checkpoint, build_config, named, plain, save_pair, save_plain, write_checkpoint
 from fairseq_dsl.errors import BadInput
+from fairseq_dsl.models import DualTranslationModel
 
 PLAIN = (bool, int, float, str, type(None))
 
@@ -30,6 +32,17 @@ def assert_plain(value, place="state"):
         assert type(value) in PLAIN + (torch.Tensor,), f"{place}: {type(value)}"
 
 
+def assert_any_unpickler_reads(path):
+    assert_plain(torch.load(path))
+    if hasattr(torch.serialization, "get_safe_globals"):
+        allowed = torch.serialization.get_safe_globals()
+        try:
+            torch.serialization.clear_safe_globals()
+            torch.load(path, weights_only=True)
+        finally:
+            torch.serialization.add_safe_globals(allowed)
+
+
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     path = str(tmp_path / "out.pt")
     write_checkpoint({"a": 1}, path)
@@ -45,14 +58,7 @@ def test_a_direction_becomes_a_checkpoint_that_stock_fairseq_reads(data, pair_ch
     out = str(tmp_path / "new" / "out.pt")
     save_plain(Checkpoint(path, "--path").direction(direction), out)
     assert os.listdir(tmp_path / "new") == ["out.pt"]
-    assert_plain(torch.load(out))
-    if hasattr(torch.serialization, "get_safe_globals"):
-        allowed = torch.serialization.get_safe_globals()
-        try:
-            torch.serialization.clear_safe_globals()
-            torch.load(out, weights_only=True)
-        finally:
-            torch.serialization.add_safe_globals(allowed)
+    assert_any_unpickler_reads(out)
     (model,), cfg, task = checkpoint_utils.load_model_ensemble_and_task([out], arg_overrides={"data": data})
     assert type(task) is tasks.TASK_REGISTRY["translation"]
     assert f"{task.cfg.source_lang}-{task.cfg.target_lang}" == direction
@@ -61,6 +67,26 @@ def test_a_direction_becomes_a_checkpoint_that_stock_fairseq_reads(data, pair_ch
     net_input = (batch if direction == "de-en" else batch["reverse"])["net_input"]
     made.model.eval(), model.eval()
     assert torch.equal(model(**net_input)[0], made.model.models[direction](**net_input)[0])
+
+
+@pytest.mark.parametrize("primal", [DE_EN, EN_DE], ids=str)
+def test_two_models_become_the_pair_that_they_were_of(data, pair_checkpoint, tmp_path, primal):
+    made, path = pair_checkpoint
+    out, stored = str(tmp_path / "out.pt"), Checkpoint(path, "--path")
+    models = {direction: stored.direction(direction) for direction in (primal, primal.reversed)}
+    models[primal.reversed].num_updates = 7
+    save_pair(models, stored.dictionaries, out)
+    assert_any_unpickler_reads(out)
+    (model,), cfg, task = checkpoint_utils.load_model_ensemble_and_task([out], arg_overrides={"data": data})
+    assert (type(model), type(task)) == (DualTranslationModel, tasks.TASK_REGISTRY["dual_translation"])
+    assert list(model.models) == [str(direction) for direction in models]
+    assert task.directions.primal == primal == task.directions.active
+    assert model.num_updates == 7
+    state = model.state_dict()
+    differing = [name for name, value in made.model.state_dict().items() if not torch.equal(state[name], value)]
+    assert differing == []
+    expected = {str(d): named(stored.pair[str(d)]) for d in models}
+    assert repr(Checkpoint(out, "--path").pair) == repr(expected)  # as text, in which nan equals nan
 
 
 def test_an_absent_direction_is_refused(pair_checkpoint):
