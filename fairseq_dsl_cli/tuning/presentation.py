@@ -25,17 +25,19 @@ def summary(tuned, name, numbers, lists):
     best, peak = tuned.best, tuned.peak
     lines = [f"best: {flags(best, lists.has_lm)}"]
     if best == tuned.forward:
-        lines.append(f"  {name} {best.score:.2f} in the forward model's order, which no weights improve")
+        lines.append(f"  {name} {best.score:.2f} in the forward model's order, on which no plateau of weights improves")
     else:
         gain = scores.against(numbers["best"], numbers["forward"])
         lines.append(f"  {name} {best.score:.2f}, {tuned.forward.score:.2f} in the forward model's order: {gain}")
     if peak.score > best.score:
-        lines.append(f"  of a plateau; the highest score alone is {peak.score:.2f}, with {flags(peak, lists.has_lm)}")
+        lines.append(
+            f"  chosen on a plateau; the highest single score is {peak.score:.2f}, with {flags(peak, lists.has_lm)}"
+        )
     lines.append("  tuned on these very sentences: tune on validation data, and report on test data")
     if lists.unscored:
         lines.append(
-            f"  {lists.unscored} sentences stay in the forward model's order: too long for the reverse model or the "
-            "language model"
+            f"  sentences left in the forward model's order, as too long for the reverse or the language model: "
+            f"{lists.unscored} of {len(lists.texts)}"
         )
     return "\n".join(lines)
 
