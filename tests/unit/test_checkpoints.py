@@ -74,14 +74,14 @@ def test_two_models_become_the_pair_that_they_were_of(data, pair_checkpoint, tmp
     made, path = pair_checkpoint
     out, stored = str(tmp_path / "out.pt"), Checkpoint(path, "--path")
     models = {direction: stored.direction(direction) for direction in (primal, primal.reversed)}
-    models[primal.reversed].num_updates = 7
+    models[primal.reversed].num_updates = 11
     save_pair(models, stored.dictionaries, out)
     assert_any_unpickler_reads(out)
     (model,), cfg, task = checkpoint_utils.load_model_ensemble_and_task([out], arg_overrides={"data": data})
     assert (type(model), type(task)) == (DualTranslationModel, tasks.TASK_REGISTRY["dual_translation"])
     assert list(model.models) == [str(direction) for direction in models]
     assert task.directions.primal == primal == task.directions.active
-    assert model.num_updates == 7
+    assert model.num_updates == 11
     state = model.state_dict()
     differing = [name for name, value in made.model.state_dict().items() if not torch.equal(state[name], value)]
     assert differing == []

@@ -49,7 +49,7 @@ def test_of_equal_scores_the_forward_models_choice_comes_first(tmp_path):
 
 def test_a_list_that_is_not_scored_to_its_end_stays_as_it_is(tmp_path):
     unscored, scored = [hypothesis("a", -2), hypothesis("b", -9)], [hypothesis("a", -2, -9), hypothesis("b", -2, -1)]
-    lines = [line(0, unscored), line(1, scored), line(2, [*scored, *unscored])]
+    lines = [line(0, unscored), line(1, scored), line(2, [*scored, hypothesis("c", -5)])]
     assert reranking(tmp_path, lines, ["a", "a", "a"]).translations(1, 0) == ["a", "b", "a"]
 
 
