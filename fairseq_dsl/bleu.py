@@ -4,7 +4,6 @@ import contextlib
 import functools
 import json
 import logging
-import re
 from argparse import Namespace
 from typing import Any, Dict, Iterable, List, Optional, Sequence
 
@@ -17,55 +16,30 @@ from torch import Tensor
 
 from .directions import Direction
 from .errors import BadInput
+from .tokenizers import alternative, chosen_tokenizers, tokenizer_for
 
 logger = logging.getLogger(__name__)
 
-CHINESE = "zh cmn yue wuu nan hak gan hsn lzh zho chi cn"
-OTHERS_WITHOUT_SPACES = "ja jpn jp th tha lo lao km khm my mya bur shn mnw ksw bo bod tib dz dzo"
-TOKENIZERS = {
-    **dict.fromkeys(CHINESE.split(), "zh"),
-    **dict.fromkeys(OTHERS_WITHOUT_SPACES.split(), "char"),
-}
-"""sacrebleu's tokenizers by base language, for languages written without spaces between words.
-
-All others use 13a, sacrebleu's default. So does Korean: it has spaces, and sacrebleu's ko-mecab, like ja-mecab, needs
-more packages, so that the same command would give other scores on another machine. The flags can choose these.
-"""
+FLAG = "--eval-bleu-tokenizer"
 
 STATISTICS = ("sys_len", "ref_len") + tuple(
     f"{kind}_{order}" for kind in ("counts", "totals") for order in range(EVAL_BLEU_ORDER)
 )
 
 
-def tokenizer_for(language: str, chosen: Optional[str] = None) -> str:
-    """The name of sacrebleu's tokenizer for a language, unless one is chosen.
-
-    >>> [tokenizer_for(language) for language in ("de", "zh_Hans", "ZH-tw", "ja_XX", "tha_Thai", "ko")]
-    ['13a', 'zh', 'zh', 'char', 'char', '13a']
-    """
-    base = re.split(r"[^a-z]", language.lower())[0]
-    return chosen or TOKENIZERS.get(base, BLEU.TOKENIZER_DEFAULT)
-
-
 def check_tokenizer(chosen: Optional[str], tokenized: bool):
-    """Refuse a tokenizer that sacrebleu does not have, or whose packages are missing.
+    """Refuse tokenizers that cannot be used, or have no effect.
 
     Args:
-        chosen: the value of ``--eval-bleu-tokenize``, if given.
+        chosen: the value of ``--eval-bleu-tokenizer``, if given.
         tokenized: whether ``--eval-tokenized-bleu`` is given, which scores the text without tokenizing it.
     """
     if chosen is None:
         return
-    if chosen not in BLEU.TOKENIZERS:
-        raise BadInput(f"--eval-bleu-tokenize: expected one of {', '.join(BLEU.TOKENIZERS)}, found {chosen}")
+    mentioned = [item.partition("=")[0] for item in chosen.split(",")]  # `tokenizer_of` knows whether the task has them
+    chosen_tokenizers(FLAG, chosen, mentioned)
     if tokenized:
-        raise BadInput(
-            f"--eval-bleu-tokenize {chosen}: has no effect with --eval-tokenized-bleu; expected only one of the two"
-        )
-    try:
-        BLEU(tokenize=chosen)
-    except Exception as error:  # of many kinds: missing packages, models that cannot be downloaded
-        raise BadInput(f"--eval-bleu-tokenize {chosen}: {' '.join(str(error).split())}") from error
+        raise BadInput(f"{FLAG} {chosen}: has no effect with --eval-tokenized-bleu; expected only one of the two")
 
 
 def tokenizer_of(flags: Any, language: str) -> str:
@@ -73,19 +47,37 @@ def tokenizer_of(flags: Any, language: str) -> str:
 
     Args:
         flags: of fairseq's translation task.
+
+    Raises `BadInput` for tokenizers that cannot be used, and for languages that are not of the task.
     """
     if flags.eval_tokenized_bleu:
         return "none"
-    return tokenizer_for(language, getattr(flags, "eval_bleu_tokenize", None))
+    return tokenizer_for(language, _chosen(flags).get(language))
+
+
+@functools.lru_cache(maxsize=None)
+def _checked(chosen: Optional[str], *languages: str) -> Dict[str, str]:
+    """Kept, since validation asks at each batch, and some tokenizers take seconds to load."""
+    return chosen_tokenizers(FLAG, chosen, languages)
+
+
+def _chosen(flags: Any) -> Dict[str, str]:
+    return _checked(getattr(flags, "eval_bleu_tokenize", None), flags.source_lang, flags.target_lang)
+
+
+def tokenizer_to_log(flags: Any, language: str) -> str:
+    """The tokenizer for a language as logs name it: with what else there is, where nobody has chosen it."""
+    name = f"sacrebleu's tokenizer {tokenizer_of(flags, language)}"
+    other = alternative(FLAG, language)
+    is_chosen = flags.eval_tokenized_bleu or language in _chosen(flags)
+    return name if is_chosen or not other else f"{name} ({other})"
 
 
 def log_tokenizer(task: TranslationTask):
     """Log once for each task how validation tokenizes."""
     if not hasattr(task, "_logged_tokenizer"):
         source, target = task.cfg.source_lang, task.cfg.target_lang
-        logger.info(
-            f"BLEU of {source}-{target} in validation: with sacrebleu's tokenizer {tokenizer_of(task.cfg, target)}"
-        )
+        logger.info(f"BLEU of {source}-{target} in validation: with {tokenizer_to_log(task.cfg, target)}")
         task._logged_tokenizer = True
 
 

@@ -18,8 +18,6 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Optional
 
-from sacrebleu.metrics import BLEU
-
 from . import arguments, texts
 from .arguments import Parser
 from .evaluation import checks, commands, jobs, scores
@@ -77,10 +75,10 @@ def add_arguments(parser: Parser) -> None:
     )
     add(
         "--tokenize",
-        choices=sorted(BLEU.TOKENIZERS),
-        help="BLEU's tokenizer for both directions (default: by the target language as in validation, see "
-        "fairseq_dsl/bleu.py: zh for Chinese, char for others without spaces between words, such as Japanese, Thai, "
-        "Lao, Khmer, Burmese and Tibetan, else 13a)",
+        metavar="TOKENIZER",
+        help="sacrebleu's tokenizer for BLEU: one for both languages, or LANG=TOKENIZER,LANG=TOKENIZER, such as "
+        "ko=ko-mecab,en=13a (default: by the target language as in validation: zh for Chinese, char for others without "
+        "spaces between words, such as Japanese, Thai, Lao, Khmer, Burmese and Tibetan, else 13a)",
     )
     add("--resamples", type=arguments.positive, default=1000, help="resamples of the bootstrap (default: %(default)s)")
     add(
@@ -149,6 +147,7 @@ def score(args, systems, sentences, outputs, generations, validations):
         "directions": {},
         "hypotheses": {},
         "duality_gap": {},
+        "notes": args.notes,
         "commands": [shlex.join(job.command) for job in (*validations.values(), *generations.values())],
     }
     for source, target in ((args.source_lang, args.target_lang), (args.target_lang, args.source_lang)):
@@ -163,8 +162,8 @@ def score(args, systems, sentences, outputs, generations, validations):
             path = job.log.with_suffix(".txt")
             texts.write(path, "".join(f"{line}\n" for line in named[-1][1]))
             result["hypotheses"].setdefault(name, {})[direction] = str(path)
-        tokenize = scores.tokenizer(target, args.tokenize)
-        result["directions"][direction] = scores.compare(named, sentences[target], tokenize, args.resamples)
+        compared = scores.compare(named, sentences[target], args.tokenizers[target], args.resamples)
+        result["directions"][direction] = compared
     for name, job in validations.items():
         result["duality_gap"][name] = commands.duality_gap(outputs[job.name], args.subset)
     return result

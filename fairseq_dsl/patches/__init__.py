@@ -30,7 +30,7 @@ Training
 
 Validation and logs
     `validation.tokenize_by_language`         fairseq's BLEU counts a Chinese or Japanese sentence as one word. The
-                                              tokenizer is chosen by language, or with ``--eval-bleu-tokenize``.
+                                              tokenizer is chosen by language, or with ``--eval-bleu-tokenizer``.
     `log_file.keep_one_handler`               fairseq's ``--log-file`` gets one more handler each epoch, which repeats
                                               each line. One handler stays.
     `errors.print_without_traceback`          Bad input would end in a traceback. It is one line on standard error.

@@ -29,8 +29,10 @@ class DirectionConfig(TranslationConfig):
     eval_bleu_tokenize: Optional[str] = field(
         default=None,
         metadata={
-            "help": "sacrebleu's tokenizer for validation's BLEU and the risk of minimum_risk, in both directions "
-            "(default: by target language: zh for Chinese, char for others without spaces, else 13a)"
+            "help": "sacrebleu's tokenizer for validation's BLEU and the risk of minimum_risk: one for both languages, "
+            "or one for each, as in ko=ko-mecab,en=13a (default: by target language: zh for Chinese, char for others "
+            "without spaces, else 13a)",
+            "argparse_alias": "--eval-bleu-tokenizer",
         },
     )
 

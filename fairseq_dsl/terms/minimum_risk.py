@@ -12,7 +12,7 @@ from sacrebleu.metrics import BLEU, CHRF
 from sacrebleu.metrics.base import Metric
 from torch import Tensor
 
-from ..bleu import ValidationText, tokenizer_of
+from ..bleu import ValidationText, tokenizer_of, tokenizer_to_log
 from ..directions import Direction
 from ..objectives import expected_risk
 from ..preflight import check_bleu
@@ -65,7 +65,7 @@ class MinimumRisk(SampledTerm):
             else:
                 tokenizer = tokenizer_of(given.flags, direction.target)
                 self._metrics[direction] = BLEU(effective_order=True, tokenize=tokenizer)
-                logger.info(f"risk of {direction}: 1 - BLEU with sacrebleu's tokenizer {tokenizer}")
+                logger.info(f"risk of {direction}: 1 - BLEU with {tokenizer_to_log(given.flags, direction.target)}")
 
     def parts(self, step: Step) -> List[Part]:
         return [self._part(step, direction, batch) for direction, batch in step.parallel.items()]

@@ -3,8 +3,6 @@
 import os
 import shlex
 
-from sacrebleu.metrics import BLEU
-
 from .. import arguments, texts
 from . import scores
 
@@ -39,17 +37,18 @@ def check(parser, args, systems):
             parser.error(f"--text {args.text}: no file {args.text}.{lang}; expected the detokenized {args.subset}")
     sentences = {lang: texts.read_lines(f"{args.text}.{lang}") for lang in primal}
 
-    from .. import kinds  # torch and fairseq: not before all that is quick
+    from fairseq_dsl.errors import BadInput  # torch and fairseq: not before all that is quick
 
+    from .. import kinds
+
+    try:
+        args.tokenizers, args.notes = scores.tokenizers("--tokenize", args.tokenize, primal)
+    except BadInput as error:
+        parser.error(str(error))
     count = kinds.number_of_sentences(args.data_bin, args.subset, *primal)
     if count is None:
         parser.error(f"--data-bin {args.data_bin}: no {args.subset} of {'-'.join(primal)} there")
     for lang, lines in sentences.items():
-        tokenize = scores.tokenizer(lang, args.tokenize)
-        try:
-            BLEU(tokenize=tokenize)
-        except (RuntimeError, ImportError) as error:  # a tokenizer that requires another package
-            parser.error(f"--tokenize {tokenize}: {error}")
         if len(lines) != count:
             parser.error(f"--text {args.text}.{lang}: expected {count} lines, as {args.subset} has, found {len(lines)}")
     directions = ["-".join(primal), "-".join(reversed(primal))]

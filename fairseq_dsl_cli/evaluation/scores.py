@@ -9,11 +9,19 @@ from . import significance
 GAP_STATISTICS = {"duality_gap": "mean |gap|", "duality_gap_signed": "mean gap", "duality_loss": "mean gap²"}
 
 
-def tokenizer(lang, chosen):
-    """sacrebleu's BLEU tokenizer for a language: that of training's validation, by the plugin's rule, unless chosen."""
-    from fairseq_dsl.bleu import tokenizer_for  # here, as it takes seconds
+def tokenizers(flag, chosen, languages):
+    """sacrebleu's BLEU tokenizer by language: that of training's validation, by the plugin's rule, unless chosen.
 
-    return tokenizer_for(lang, chosen)
+    Returns them, and what is to be said of those that nobody chose. Raises `BadInput` for those that cannot be used.
+    """
+    from fairseq_dsl.tokenizers import alternative, chosen_tokenizers, tokenizer_for  # here, as it takes seconds
+
+    by_flag = chosen_tokenizers(flag, chosen, languages)
+    found = {language: tokenizer_for(language, by_flag.get(language)) for language in languages}
+    others = {language: alternative(flag, language) for language in languages if language not in by_flag}
+    return found, [
+        f"BLEU of {language} by the tokenizer {found[language]}: {other}" for language, other in others.items() if other
+    ]
 
 
 def compare(systems, references, tokenize, resamples):
@@ -41,6 +49,7 @@ def table(result):
         parts.append(_aligned(header, rows))
         parts += [f"  {name}: {metric['signature']}" for name, metric in metrics.items()]
         parts.append("")
+    parts += [f"{note}\n" for note in result.get("notes", [])]
     gaps = gap_rows(result)
     if gaps:
         parts.append(f"duality gap on {result['subset']} (nats per sentence pair)")

@@ -35,6 +35,7 @@ def scores(evaluation):
         rows = [[name, *numbers(metrics, name, baseline)] for name in evaluation["systems"]]
         signatures = "; ".join(f"{name}: `{metric['signature']}`" for name, metric in metrics.items())
         parts.append(f"{markdown_table([header, *rows])}\n\n{signatures}")
+    parts += evaluation.get("notes", [])
     if gaps := gap_rows(evaluation):
         header = [f"duality gap on {evaluation['subset']}, nats per pair", *GAP_STATISTICS.values()]
         parts.append(markdown_table([header, *gaps]))

@@ -26,32 +26,37 @@ DICTIONARIES = {
 DIRECTIONS = (f"de-{CHINESE}", f"{CHINESE}-de")
 
 
-@pytest.mark.parametrize("tokenizer, languages", [
-    ("zh", ["zh", "zh_Hans", "zh-cn", "ZH_TW", "zh.tok", "zho_Hant", "cmn", "yue_Hant"]),
-    ("char", ["ja", "ja_XX", "jpn_Jpan", "th", "th_TH", "lo", "km", "khm_Khmr", "my", "my_MM", "bo", "bod_Tibt", "dz"]),
-    ("13a", ["de", "en", "de_DE", "ko", "ko_KR", "vi", "ru", "ar", "hi", "tr", "lv", "zha", "thx", "jav"]),
-])  # fmt: skip
-def test_the_base_language_decides(tokenizer, languages):
-    assert {language: bleu.tokenizer_for(language) for language in languages} == dict.fromkeys(languages, tokenizer)
-    assert bleu.tokenizer_for(languages[0], "intl") == "intl"
-
-
-@pytest.mark.parametrize("chosen, tokenized, message", [
-    ("13b", False, "--eval-bleu-tokenize: expected one of none, zh, 13a, intl, .*, found 13b"),
-    ("zh", True, "--eval-bleu-tokenize zh: has no effect with --eval-tokenized-bleu; expected only one of the two"),
-], ids=["unknown", "without effect"])  # fmt: skip
-def test_bad_tokenizers_are_named(chosen, tokenized, message):
+@pytest.mark.parametrize("chosen, message", [
+    ("13b", "--eval-bleu-tokenizer: expected one of none, zh, 13a, intl, .*, found 13b"),
+    ("de=13a,en=13b", "--eval-bleu-tokenizer: expected one of none, zh, 13a, intl, .*, found 13b"),
+    ("de=13a,intl", "--eval-bleu-tokenizer de=13a,intl: expected VALUE or NAME=VALUE.* found 'intl'"),
+], ids=["unknown", "unknown for a language", "neither form"])  # fmt: skip
+def test_bad_tokenizers_are_named(chosen, message):
     with pytest.raises(BadInput, match=f"^{message}$"):
-        bleu.check_tokenizer(chosen, tokenized)
+        bleu.check_tokenizer(chosen, False)
 
 
-def test_a_tokenizer_that_lacks_its_package_is_named(monkeypatch):
-    def fails(self, **keywords):
-        raise RuntimeError("\nKorean tokenization requires extra dependencies.\n\n    pip install sacrebleu[ko]\n")
+def test_a_tokenizer_without_effect_is_named():
+    message = "--eval-bleu-tokenizer zh: has no effect with --eval-tokenized-bleu; expected only one of the two"
+    with pytest.raises(BadInput, match=f"^{message}$"):
+        bleu.check_tokenizer("zh", True)
 
-    monkeypatch.setattr(bleu.BLEU, "__init__", fails)
-    with pytest.raises(BadInput, match="^--eval-bleu-tokenize ko-mecab: Korean .* pip install .*ko.$"):
-        bleu.check_tokenizer("ko-mecab", False)
+
+def test_a_tokenizer_of_another_language_is_named():
+    flags = SimpleNamespace(eval_tokenized_bleu=False, eval_bleu_tokenize="fr=13a", source_lang="de", target_lang="en")
+    with pytest.raises(BadInput, match="^--eval-bleu-tokenizer fr=13a: expected .* of de and en, found 'fr=13a'$"):
+        bleu.tokenizer_of(flags, "en")
+
+
+@pytest.mark.parametrize("chosen, said", [
+    (None, "sacrebleu's tokenizer 13a (--eval-bleu-tokenizer ko=ko-mecab is the alternative, which requires "
+           'pip install "sacrebleu[ko]")'),
+    ("ko=13a", "sacrebleu's tokenizer 13a"),
+    ("en=intl,ko=char", "sacrebleu's tokenizer char"),
+])  # fmt: skip
+def test_the_log_names_the_alternative_where_nobody_has_chosen(chosen, said):
+    flags = SimpleNamespace(eval_tokenized_bleu=False, eval_bleu_tokenize=chosen, source_lang="en", target_lang="ko")
+    assert bleu.tokenizer_to_log(flags, "ko") == said
 
 
 @pytest.fixture
@@ -87,6 +92,8 @@ def translates(task, direction, monkeypatch):
 @pytest.mark.parametrize("settings, tokenizers", [
     ({}, ("zh", "13a")),
     ({"eval_bleu_tokenize": "char"}, ("char", "char")),
+    ({"eval_bleu_tokenize": "de=intl"}, ("zh", "intl")),
+    ({"eval_bleu_tokenize": "zh_Hans=char,de=none"}, ("char", "none")),
     ({"eval_tokenized_bleu": True}, ("none", "none")),
 ])  # fmt: skip
 def test_validation_scores_each_direction_by_its_target(data, monkeypatch, settings, tokenizers, caplog):

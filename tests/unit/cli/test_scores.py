@@ -40,9 +40,17 @@ class TestCompare:
         assert result["BLEU"]["systems"]["same"]["p_value"] == 1
         assert result["chrF2"]["systems"]["same"]["p_value"] == 1
 
-    def test_tokenizer_follows_the_language_unless_chosen(self):
-        assert [scores.tokenizer(lang, None) for lang in ("de", "zh_Hans", "ja")] == ["13a", "zh", "char"]
-        assert scores.tokenizer("zh", "intl") == "intl"
+
+class TestTokenizers:
+    def test_follow_the_language_unless_chosen(self):
+        languages = ("de", "zh_Hans")
+        assert scores.tokenizers("--tokenize", None, languages) == ({"de": "13a", "zh_Hans": "zh"}, [])
+        assert scores.tokenizers("--tokenize", "zh_Hans=intl", languages) == ({"de": "13a", "zh_Hans": "intl"}, [])
+
+    def test_that_nobody_chose_come_with_their_alternative(self):
+        found, notes = scores.tokenizers("--tokenize", "en=intl", ("ko", "en"))
+        assert found == {"ko": "13a", "en": "intl"}
+        assert len(notes) == 1 and notes[0].startswith("BLEU of ko by the tokenizer 13a: --tokenize ko=ko-mecab ")
 
 
 def test_an_evaluation_as_text():
@@ -52,3 +60,7 @@ def test_an_evaluation_as_text():
     assert lines[2].split() == ["control", "20.00", "20.10", "±", "1.50"]
     assert "  BLEU: nrefs:1|tok:13a" in lines
     assert lines[-1].split() == ["control", "5.00", "-1.00", "46.00"]
+
+
+def test_notes_stand_under_the_scores():
+    assert "a note\n" in scores.table({**EVALUATION, "notes": ["a note"]})

@@ -72,3 +72,9 @@ def test_no_flag_of_the_task_is_one_of_the_criterion_but_mono_weight():
     of_task, of_criterion = DualTranslationTaskConfig.__dataclass_fields__, BackTranslationConfig.__dataclass_fields__
     assert set(DSLConfig.__dataclass_fields__) < set(of_criterion)
     assert {name for name in set(of_task) & set(of_criterion) if name != "_name"} == {"mono_weight"}
+
+
+@pytest.mark.parametrize("flag", ["--eval-bleu-tokenizer", "--eval-bleu-tokenize"])
+def test_the_tokenizer_has_its_name_of_0_3_too(data, flag):
+    cfg = tiny.configure(data, "--task", "dual_translation", "--arch", "transformer", flag, "de=intl,en=13a")
+    assert cfg.task.eval_bleu_tokenize == "de=intl,en=13a"
