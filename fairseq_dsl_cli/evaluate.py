@@ -5,9 +5,10 @@
 
 Prints, for each direction, sacrebleu's BLEU and chrF with their signatures and 95% confidence intervals, the difference
 from the control with its 95% interval and the p-value of a two-sided paired bootstrap test, and each pair's duality gap
-on the test set, by the language models that it was trained with or those given here. The translations, the logs and the
-numbers (evaluation.json) are kept in the output folder; a translation that is there already, of the same command on
-files of the same content, is taken again.
+on the test set, by the language models that it was trained with or those given here. With --dual-inference the control
+and each pair are also translated by both directions and the language models, and compared with the control without.
+The translations, the logs and the numbers (evaluation.json) are kept in the output folder; a translation that is there
+already, of the same command on files of the same content, is taken again.
 """
 
 import json
@@ -20,7 +21,7 @@ from typing import Optional
 
 from . import arguments, texts
 from .arguments import Parser
-from .evaluation import checks, commands, jobs, scores
+from .evaluation import checks, commands, dual_inference, jobs, scores
 from .evaluation.systems import System
 from .progress import StatusLine
 from .user_dir import folder_of_plugin
@@ -53,9 +54,28 @@ def add_arguments(parser: Parser) -> None:
         help="a system to compare with the control; may be repeated",
     )
     add(
+        "--dual-inference",
+        action="store_true",
+        help="also translate with dual inference: the control and each pair once more, by both directions and the "
+        f"language models; chosen from a beam of at least {dual_inference.BEAM}",
+    )
+    add(
+        "--reverse-weight",
+        metavar="A",
+        help="weight of the reverse direction in dual inference: one for both directions, or one for each, as in "
+        f"de-en=0.4,en-de=0.6 (default: the checkpoint's, or {dual_inference.REVERSE_WEIGHT})",
+    )
+    add(
+        "--lm-weight",
+        metavar="B",
+        help="weight of the language model in dual inference, in the same forms (default: the checkpoint's, or the "
+        "plugin's: see --lm-weight of fairseq-generate)",
+    )
+    add(
         "--source-lm",
         metavar="FILE",
-        help="language model of the source language, for the duality gap (default: that of each pair's training)",
+        help="language model of the source language, for the duality gap and dual inference (default: that of each "
+        "pair's training)",
     )
     add("--target-lm", metavar="FILE", help="language model of the target language")
     add(
@@ -100,7 +120,7 @@ def run(parser: Parser, args: Namespace) -> Optional[int]:
     args.text = args.text or f"{args.data_bin.rstrip('/')}-text/{args.subset}"
     if args.user_dir is None:
         args.user_dir = "fairseq_dsl" if os.path.isdir("fairseq_dsl") else folder_of_plugin()
-    sentences, pairs = checks.check(parser, args, systems)
+    sentences, trained = checks.check(parser, args, systems)
     count = len(sentences[args.source_lang])
     output = Path(args.output)
     output.mkdir(parents=True, exist_ok=True)
@@ -109,6 +129,9 @@ def run(parser: Parser, args: Namespace) -> Optional[int]:
     # The fairseq commands beside this interpreter: it is the one that has the plugin.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
+    pairs = pairs_of(args, systems, trained)
+    systems += dual_inference.systems_of(args, systems)
+    args.notes += dual_inference.notes(args)
     generations, validations = commands.make_jobs(args, systems, pairs, count)
     to_run = [*validations.values(), *generations.values()]  # what is quick, and may fail, first
     # With --json, only that goes to the standard output.
@@ -125,6 +148,26 @@ def run(parser: Parser, args: Namespace) -> Optional[int]:
     texts.write(output / "evaluation.json", f"{as_json}\n")
     print(as_json if args.json else f"\n{scores.table(result)}")
     return 0
+
+
+def pairs_of(args, systems, trained):
+    """The path of each system's pair, and what it was trained with, by the system's name.
+
+    Two plain checkpoints are joined where that serves: the control for dual inference, each where there are language
+    models for its duality gap.
+
+    Args:
+        trained: what each system that is a pair was trained with, by its name.
+    """
+    from .kinds import Trained
+
+    pairs = {}
+    for system in systems:
+        if system.is_pair:
+            pairs[system.name] = (system.paths[0], trained[system.name])
+        elif not system.is_ensemble and (args.source_lm or (args.dual_inference and system is args.baseline)):
+            pairs[system.name] = (dual_inference.join(system, args.output), Trained(args.source_lang))
+    return pairs
 
 
 def score(args, systems, sentences, outputs, generations, validations):

@@ -1,8 +1,8 @@
 """What the models in checkpoints are, as far as it decides which of them belong together."""
 
 import os
-from dataclasses import dataclass
-from typing import Optional
+from dataclasses import dataclass, field
+from typing import FrozenSet, Mapping, Optional
 
 from fairseq.data import data_utils
 
@@ -14,10 +14,17 @@ from .inputs import checksum
 
 @dataclass(frozen=True)
 class Trained:
-    """What a pair was trained with: the source language of its primal direction, and language models that are there."""
+    """What a pair was trained with, or is.
+
+    Attributes:
+        source: the source language of its primal direction.
+        language_models: the files that are still there, by flag.
+        tuned: the directions for which its checkpoint has weights of dual inference.
+    """
 
     source: str
-    language_models: list
+    language_models: Mapping[str, str] = field(default_factory=dict)
+    tuned: FrozenSet[str] = frozenset()
 
 
 def check_translates(path, flag, directions, pair):
@@ -37,9 +44,12 @@ def check_translates(path, flag, directions, pair):
         raise BadInput(f"{checkpoint.name}: expected {expected}, found {description(checkpoint)}")
     if not pair:
         return None
-    language_models = [checkpoint.task.get(f"{side}_lm") for side in ("source", "target")]
-    source = checkpoint.directions[0].source
-    return Trained(source, [path for path in language_models if path and os.path.isfile(path)])
+    language_models = {f"--{side}-lm": checkpoint.task.get(f"{side}_lm") for side in ("source", "target")}
+    return Trained(
+        checkpoint.directions[0].source,
+        {flag: path for flag, path in language_models.items() if path and os.path.isfile(path)},
+        frozenset(checkpoint.model_cfg.get("dual_inference") or ()),
+    )
 
 
 def check_language_models(paths):

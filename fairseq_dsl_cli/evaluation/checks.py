@@ -4,16 +4,17 @@ import os
 import shlex
 
 from .. import arguments, texts
-from . import scores
+from . import dual_inference, scores
 
 
 def check(parser, args, systems):
     """Refuses what can be known to fail before anything is translated.
 
-    Returns the test set's sentences by language, and what each system that is a pair was trained with.
+    Returns the test set's sentences by language, and what each system that is a pair was trained with; adds what it
+    reads of the flags to `args`: ``tokenizers``, ``notes``, ``weights``.
     """
     primal = (args.source_lang, args.target_lang)
-    names = [system.name for system in systems]
+    names = [system.name for system in [*systems, *dual_inference.systems_of(args, systems)]]
     if len(set(names)) < len(names):
         parser.error(f"--system: each name once, found {', '.join(names)}")
     if primal[0] == primal[1]:
@@ -43,6 +44,7 @@ def check(parser, args, systems):
 
     try:
         args.tokenizers, args.notes = scores.tokenizers("--tokenize", args.tokenize, primal)
+        args.weights = dual_inference.Weights.parse(args)
     except BadInput as error:
         parser.error(str(error))
     count = kinds.number_of_sentences(args.data_bin, args.subset, *primal)
@@ -58,8 +60,23 @@ def check(parser, args, systems):
         for number, path in enumerate(system.paths):
             expected = directions if system.is_pair else [directions[number]]
             found = [kinds.check_translates(file, flag, expected, system.is_pair) for file in path.split(os.pathsep)]
-        if system.is_pair and len(found) == 1:  # fairseq-validate takes no ensemble
+        if system.is_pair:
             pairs[system.name] = found[0]
     if args.source_lm:
         kinds.check_language_models({"--source-lm": args.source_lm, "--target-lm": args.target_lm})
+    check_dual_inference(parser, args, pairs)
     return sentences, pairs
+
+
+def check_dual_inference(parser, args, pairs):
+    """Refuses dual inference of an ensemble of plain models, and weights of language models that are not there."""
+    if args.dual_inference and args.baseline.is_ensemble and not args.baseline.is_pair:
+        parser.error(
+            f"--dual-inference: requires pairs, found --baseline {args.baseline.name} of ensembles of plain models"
+        )
+    for name in [args.baseline.name, *pairs] if args.weights.lm and not args.source_lm else []:
+        if name not in pairs or not pairs[name].language_models:
+            parser.error(
+                f"--lm-weight {args.lm_weight}: requires language models, and {name} has none of its training; give "
+                "--source-lm and --target-lm"
+            )

@@ -5,18 +5,27 @@ from pathlib import Path
 
 from .. import trainlog
 from ..inputs import files_of
+from . import dual_inference
 from .jobs import Job
 from .scores import GAP_STATISTICS
 
 
 def make_jobs(args, systems, pairs, count):
-    """Returns {(system, direction): generate job}, and {system: validate job} for those with a duality gap."""
+    """Returns {(system, direction): generate job}, and {system: validate job} for those with a duality gap.
+
+    Args:
+        pairs: the path of each system's pair, and what it was trained with, by the system's name.
+    """
     primal, dual = (args.source_lang, args.target_lang), (args.target_lang, args.source_lang)
     generations, validations = {}, {}
     for system in systems:
         for languages in (primal, dual):
-            direction, path = "-".join(languages), system.path(languages == primal)
-            command = generate_command(args, system, path, *languages)
+            direction = "-".join(languages)
+            if system.base:
+                command = dual_inference_command(args, *pairs[system.base.name], *languages)
+            else:
+                _, trained = pairs[system.name] if system.is_pair else (None, None)
+                command = generate_command(args, system, trained, *languages)
             generations[system.name, direction] = Job(
                 name=f"{system.name} {direction}",
                 command=command,
@@ -24,13 +33,15 @@ def make_jobs(args, systems, pairs, count):
                 inputs=inputs(args, command),
                 total=count,
             )
-        if system.name in pairs:
-            command = validate_command(args, system.path(True), pairs[system.name].source)
+        # fairseq-validate takes no ensemble
+        if system.name in pairs and not system.is_ensemble and (system.is_pair or args.source_lm):
+            path, trained = pairs[system.name]
+            command = validate_command(args, path, trained)
             validations[system.name] = Job(
                 name=f"{system.name} duality gap",
                 command=command,
                 log=Path(args.output) / f"{system.name}.gap.log",
-                inputs=[*inputs(args, command), *pairs[system.name].language_models],
+                inputs=[*inputs(args, command), *trained.language_models.values()],
             )
     return generations, validations
 
@@ -42,28 +53,48 @@ def inputs(args, command):
     return [str(file) for file in files_of(command) if file.parent != data or file.name.startswith(mine)]
 
 
-def generate_command(args, system, path, source, target):
-    task = "dual_translation" if system.is_pair else "translation"
-    words = ["fairseq-generate", args.data_bin, "--user-dir", args.user_dir, "--task", task, "-s", source, "-t", target]
-    words += ["--path", path, "--gen-subset", args.subset, "--beam", str(args.beam)]
+def generate_command(args, system, trained, source, target):
+    """The command that translates by one direction alone; `trained` is that of a pair, else None."""
+    words = generating(args, system.is_pair, system.path(source == args.source_lang), source, target, args.beam)
+    if trained and f"{source}-{target}" in trained.tuned:
+        words += ["--reverse-weight", "0"]  # else its own weights
     return words + shlex.split(args.generate_args) + batching(args)
 
 
-def validate_command(args, path, source=None):
-    """The command that logs a pair's duality gap.
+def dual_inference_command(args, path, trained, source, target):
+    """The command that translates by both directions of a pair, and language models where there are some."""
+    words = generating(args, True, path, source, target, dual_inference.beam(args))
+    words += args.weights.flags(f"{source}-{target}", trained)
+    given = language_models(args, trained)
+    words += given or [word for flag_and_file in trained.language_models.items() for word in flag_and_file]
+    return words + shlex.split(args.generate_args) + batching(args)
 
-    `source` is the source language that the pair was trained with, whose language model is its `--source-lm`; by
-    default that of the evaluation.
-    """
+
+def generating(args, is_pair, path, source, target, beam):
+    task = "dual_translation" if is_pair else "translation"
+    words = ["fairseq-generate", args.data_bin, "--user-dir", args.user_dir, "--task", task, "-s", source, "-t", target]
+    return words + ["--path", path, "--gen-subset", args.subset, "--beam", str(beam)]
+
+
+def validate_command(args, path, trained=None):
+    """The command that logs a pair's duality gap."""
     words = ["fairseq-validate", args.data_bin, "--user-dir", args.user_dir, "--task", "dual_translation"]
-    words += ["--path", path, "--valid-subset", args.subset, "--log-format", "json"]
-    if args.source_lm:
-        language_models = [args.source_lm, args.target_lm]
-        if source not in (None, args.source_lang):
-            language_models.reverse()
-        words += ["--source-lm", language_models[0], "--target-lm", language_models[1]]
+    words += ["--path", path, "--valid-subset", args.subset, "--log-format", "json", *language_models(args, trained)]
     # BLEU of the training's validation is not wanted again: every hypothesis is scored here.
     return words + ["--model-overrides", "{'eval_bleu': False}"] + batching(args)
+
+
+def language_models(args, trained):
+    """The flags that name the evaluation's language models, if it has some, to a pair.
+
+    Its ``--source-lm`` is of the source language that it was `trained` with; by default that of the evaluation.
+    """
+    if not args.source_lm:
+        return []
+    models = [args.source_lm, args.target_lm]
+    if trained and trained.source != args.source_lang:
+        models.reverse()
+    return ["--source-lm", models[0], "--target-lm", models[1]]
 
 
 def batching(args):

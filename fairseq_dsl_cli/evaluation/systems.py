@@ -4,7 +4,7 @@ import argparse
 import os
 import re
 from dataclasses import dataclass
-from typing import Tuple
+from typing import Optional, Tuple
 
 _NAME = re.compile(r"(?!\.)[^/\x00-\x1f\x7f]{1,100}")  # of a system: it begins the names of its files
 
@@ -15,6 +15,7 @@ class System:
 
     name: str
     paths: Tuple[str, ...]  # one path for both directions, or one for each
+    base: Optional["System"] = None  # of a system with dual inference: the same without
 
     @classmethod
     def parse(cls, text: str) -> "System":
@@ -30,6 +31,10 @@ class System:
             if not os.path.isfile(file):
                 raise argparse.ArgumentTypeError(f"{text!r}: expected files, found {file!r}")
         return cls(name, paths)
+
+    @property
+    def is_ensemble(self) -> bool:
+        return any(os.pathsep in path for path in self.paths)
 
     @property
     def is_pair(self) -> bool:

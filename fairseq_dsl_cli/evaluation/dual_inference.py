@@ -1,0 +1,80 @@
+"""The systems that an evaluation translates with dual inference too, and the flags for it."""
+
+import os
+from dataclasses import dataclass, replace
+from typing import Dict, List
+
+BEAM = 10  # at least: what is not in the beam cannot be chosen
+REVERSE_WEIGHT = 0.5  # where neither a flag nor the checkpoint says one
+
+
+def systems_of(args, systems):
+    """The control and all pairs once more, with dual inference; none unless ``--dual-inference`` is given."""
+    chosen = [system for system in systems if system is args.baseline or system.is_pair]
+    return (
+        [replace(one, name=f"{one.name} + dual inference", base=one) for one in chosen] if args.dual_inference else []
+    )
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What the flags say of each direction; one that they leave out has the checkpoint's weights, or the defaults."""
+
+    reverse: Dict[str, float]
+    lm: Dict[str, float]
+
+    @classmethod
+    def parse(cls, args) -> "Weights":
+        """Reads ``--reverse-weight`` and ``--lm-weight``; raises `BadInput`."""
+        from fairseq_dsl.errors import BadInput
+        from fairseq_dsl.named_values import named_values
+        from fairseq_dsl.ranges import SHARE, WEIGHT
+
+        directions = [f"{args.source_lang}-{args.target_lang}", f"{args.target_lang}-{args.source_lang}"]
+        found = []
+        for flag, text, within in (
+            ("--reverse-weight", args.reverse_weight, SHARE),
+            ("--lm-weight", args.lm_weight, WEIGHT),
+        ):
+            if text is not None and not args.dual_inference:
+                raise BadInput(f"{flag} {text}: has no effect without --dual-inference")
+            weights = {}
+            for direction, value in named_values(flag, text, directions).items():
+                try:
+                    weights[direction] = float(value)
+                except ValueError:
+                    raise BadInput(f"{flag} {text}: expected {within.text}, found {value!r}") from None
+                within.check(flag, weights[direction])
+            found.append(weights)
+        return cls(*found)
+
+    def flags(self, direction, trained) -> List[str]:
+        """The flags of fairseq-generate for a pair, of which `trained` tells whether it has weights of its own."""
+        words = []
+        if direction in self.reverse or direction not in trained.tuned:
+            words += ["--reverse-weight", f"{self.reverse.get(direction, REVERSE_WEIGHT):g}"]
+        if direction in self.lm:
+            words += ["--lm-weight", f"{self.lm[direction]:g}"]
+        return words
+
+
+def beam(args) -> int:
+    return max(BEAM, args.beam)
+
+
+def notes(args) -> List[str]:
+    """What is to be said under the scores."""
+    beams = f"Dual inference chooses from a beam of {beam(args)}, the others from one of {args.beam}."
+    return [beams] if args.dual_inference else []
+
+
+def join(system, folder) -> str:
+    """Writes the two plain checkpoints of a system as one pair into a folder; returns its path."""
+    from fairseq_dsl.checkpoints import save_pair
+
+    from .. import joining
+
+    path = os.path.join(folder, f"{system.name}.pt")
+    models = joining.models_of(list(system.paths))
+    save_pair(models, joining.dictionaries_of(models), path)
+    return path
