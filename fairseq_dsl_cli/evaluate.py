@@ -21,7 +21,7 @@ from typing import Optional
 
 from . import arguments, texts
 from .arguments import Parser
-from .evaluation import checks, commands, dual_inference, jobs, scores
+from .evaluation import checks, commands, dual_inference, gaps, jobs, scores
 from .evaluation.systems import System
 from .progress import StatusLine
 from .user_dir import folder_of_plugin
@@ -129,7 +129,7 @@ def run(parser: Parser, args: Namespace) -> Optional[int]:
     # The fairseq commands beside this interpreter: it is the one that has the plugin.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
-    pairs = pairs_of(args, systems, trained)
+    pairs = pairs_of(parser, args, systems, trained)
     systems += dual_inference.systems_of(args, systems)
     args.notes += dual_inference.notes(args)
     generations, validations = commands.make_jobs(args, systems, pairs, count)
@@ -150,7 +150,7 @@ def run(parser: Parser, args: Namespace) -> Optional[int]:
     return 0
 
 
-def pairs_of(args, systems, trained):
+def pairs_of(parser, args, systems, trained):
     """The path of each system's pair, and what it was trained with, by the system's name.
 
     Two plain checkpoints are joined where that serves: the control for dual inference, each where there are language
@@ -166,7 +166,7 @@ def pairs_of(args, systems, trained):
         if system.is_pair:
             pairs[system.name] = (system.paths[0], trained[system.name])
         elif not system.is_ensemble and (args.source_lm or (args.dual_inference and system is args.baseline)):
-            pairs[system.name] = (dual_inference.join(system, args.output), Trained(args.source_lang))
+            pairs[system.name] = (dual_inference.join(parser, system, args.output), Trained(args.source_lang))
     return pairs
 
 
@@ -190,6 +190,7 @@ def score(args, systems, sentences, outputs, generations, validations):
         "directions": {},
         "hypotheses": {},
         "duality_gap": {},
+        "gaps": {},
         "notes": args.notes,
         "commands": [shlex.join(job.command) for job in (*validations.values(), *generations.values())],
     }
@@ -209,4 +210,5 @@ def score(args, systems, sentences, outputs, generations, validations):
         result["directions"][direction] = compared
     for name, job in validations.items():
         result["duality_gap"][name] = commands.duality_gap(outputs[job.name], args.subset)
+        result["gaps"][name] = gaps.read(outputs[job.name])
     return result

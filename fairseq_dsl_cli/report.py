@@ -41,6 +41,13 @@ def add_arguments(parser: Parser) -> None:
         metavar="FILE",
         help="the report; its plots are written beside it (default: %(default)s)",
     )
+    add(
+        "--warm-start",
+        default="warm start",
+        metavar="NAME",
+        help="the system of the evaluation that training started from: the line that BLEU is held against, "
+        "and the gaps before training (default: %(default)r)",
+    )
     add("--title", default="Dual supervised learning", help="heading of the report (default: %(default)s)")
     add("--note", help="a paragraph under the table (default: none)")
     add(
@@ -60,7 +67,7 @@ def run(parser: Parser, args: Namespace) -> None:
 
 def write(args, runs, evaluation):
     """Writes the plots, and then the report that shows them."""
-    from .reporting import plots  # takes a second
+    from .reporting import evaluation_plots, plots  # takes a second
 
     output = Path(args.output)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +83,8 @@ def write(args, runs, evaluation):
         ]
     if args.note:
         lines += [args.note, ""]
-    for title, picture in plots.draw_all(runs, output.parent):
+    pictures = evaluation_plots.draw_all(evaluation, args.warm_start, output.parent) if evaluation else []
+    for title, picture in [*pictures, *plots.draw_all(runs, output.parent)]:
         lines += [f"## {title}", "", f"![{title}]({picture})", ""]
     lines += [markdown.markdown_table(best(runs)), ""]
     if evaluation:

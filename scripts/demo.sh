@@ -3,8 +3,8 @@
 #
 # Shows the whole chain at work, from nothing to two translation models and a report: installs the plugin in .venv,
 # prepares a corpus, trains two language models and two warm starts, then from the same warm start, for the same
-# number of updates, a control and dual supervised learning, translates the test set in both directions and compares
-# the two. It takes at most 20 minutes on two cores.
+# number of updates, a control and dual supervised learning, translates the test set in both directions, also with dual
+# inference, and compares them. It takes at most 20 minutes on two cores.
 #
 #   --lang LANG  translate between LANG and English: de, ko, or another language of Home Assistant (default: de)
 #   --toy        a generated German-English corpus: no download, 3 minutes after the installation
@@ -46,16 +46,18 @@ narrow=(--encoder-embed-dim 128 --decoder-embed-dim 128 --encoder-ffn-embed-dim 
     --encoder-layers 2 --decoder-layers 2 --dropout 0.1 --max-tokens 2048)
 narrow_lm=(--decoder-embed-dim 128 --decoder-input-dim 128 --decoder-output-dim 128 --decoder-ffn-embed-dim 256
     --dropout 0.1 --max-tokens 2048)
+greedy=(--eval-bleu --eval-bleu-remove-bpe sentencepiece
+    --eval-bleu-args '{"beam": 1, "max_len_a": 1.2, "max_len_b": 10}') # as in common.sh: the line in the pairs' plots
 every() { echo "--validate-interval-updates $1 --save-interval-updates $1"; }
 if [[ $recipe == toy ]]; then
     vocabulary=()
     lm=("${narrow_lm[@]}" --lr 0.002 --warmup-updates 50 --max-update 100 $(every 50))
-    warm=("${narrow[@]}" --lr 0.002 --warmup-updates 100 --max-update 150 $(every 50))
+    warm=("${narrow[@]}" "${greedy[@]}" --lr 0.002 --warmup-updates 100 --max-update 150 $(every 50))
     dsl=(--max-tokens 2048 --max-update 60 $(every 20) --dsl-ramp-updates 20)
 else
     vocabulary=(--vocab-size 4000)
     lm=("${narrow_lm[@]}" --lr 0.002 --warmup-updates 150 --max-update 500 $(every 100))
-    warm=("${narrow[@]}" --lr 0.002 --warmup-updates 300 --max-update 1000 $(every 200))
+    warm=("${narrow[@]}" "${greedy[@]}" --lr 0.002 --warmup-updates 300 --max-update 1000 $(every 200))
     dsl=(--max-tokens 2048 --max-update 200 $(every 50) --dsl-ramp-updates 50)
 fi
 
@@ -94,16 +96,18 @@ step "4/7 warm starts, two at a time"
     scripts/train_translation.sh "$data" en "$lang" "$run/en-$lang" "${warm[@]}"
 
 step "5/7 the control and dual supervised learning, at the same time"
+lms=(--source-lm "$run/lm.$lang/checkpoint_best.pt" --target-lm "$run/lm.en/checkpoint_best.pt")
 dsl+=(--primal-checkpoint "$run/$lang-en/checkpoint_best.pt" --dual-checkpoint "$run/en-$lang/checkpoint_best.pt"
-    --source-lm "$run/lm.$lang/checkpoint_best.pt" --target-lm "$run/lm.en/checkpoint_best.pt")
+    "${lms[@]}")
 "${bound[@]}" "$PYTHON" scripts/parallel.py \
     scripts/methods/control.sh "$data" "$lang" en "$run/control" "${dsl[@]}" ::: \
     scripts/methods/dsl.sh "$data" "$lang" en "$run/dsl" "${dsl[@]}"
 
-step "6/7 translating the test set in both directions"
+step "6/7 translating the test set in both directions, with one direction alone and with dual inference"
 "${bound[@]}" fairseq-dsl evaluate --data-bin "$data" -s "$lang" -t en --output "$run/evaluation" --jobs 2 \
     --baseline "control=$run/control/checkpoint_best.pt" --system "dsl=$run/dsl/checkpoint_best.pt" \
-    --system "warm start=$run/$lang-en/checkpoint_best.pt,$run/en-$lang/checkpoint_best.pt"
+    --system "warm start=$run/$lang-en/checkpoint_best.pt,$run/en-$lang/checkpoint_best.pt" \
+    --dual-inference "${lms[@]}"
 
 step "7/7 report"
 note="This shows the chain at work. The models are small and were trained for minutes: gains need longer training."

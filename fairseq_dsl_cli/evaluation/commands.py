@@ -1,11 +1,13 @@
 """The commands of fairseq that an evaluation runs, and what it reads of their output."""
 
+import os
 import shlex
+import sys
 from pathlib import Path
 
 from .. import trainlog
 from ..inputs import files_of
-from . import dual_inference
+from . import dual_inference, gaps
 from .jobs import Job
 from .scores import GAP_STATISTICS
 
@@ -77,8 +79,9 @@ def generating(args, is_pair, path, source, target, beam):
 
 
 def validate_command(args, path, trained=None):
-    """The command that logs a pair's duality gap."""
-    words = ["fairseq-validate", args.data_bin, "--user-dir", args.user_dir, "--task", "dual_translation"]
+    """The command that logs a pair's duality gap, and prints that of each sentence pair."""
+    words = [os.path.basename(sys.executable), "-m", gaps.__name__, args.data_bin, "--user-dir", args.user_dir]
+    words += ["--task", "dual_translation", "--distributed-world-size", "1"]
     words += ["--path", path, "--valid-subset", args.subset, "--log-format", "json", *language_models(args, trained)]
     # BLEU of the training's validation is not wanted again: every hypothesis is scored here.
     return words + ["--model-overrides", "{'eval_bleu': False}"] + batching(args)

@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass, replace
 from typing import Dict, List
 
+from .. import arguments
+
 BEAM = 10  # at least: what is not in the beam cannot be chosen
 REVERSE_WEIGHT = 0.5  # where neither a flag nor the checkpoint says one
 
@@ -68,13 +70,14 @@ def notes(args) -> List[str]:
     return [beams] if args.dual_inference else []
 
 
-def join(system, folder) -> str:
+def join(parser, system, folder) -> str:
     """Writes the two plain checkpoints of a system as one pair into a folder; returns its path."""
     from fairseq_dsl.checkpoints import save_pair
 
     from .. import joining
 
-    path = os.path.join(folder, f"{system.name}.pt")
+    path = os.path.join(folder, f"{system.name}.joined.pt")
+    arguments.refuse_overwriting(parser, path, system.paths)
     models = joining.models_of(list(system.paths))
     save_pair(models, joining.dictionaries_of(models), path)
     return path

@@ -1,5 +1,7 @@
 """The plots of a report."""
 
+from functools import partial
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -19,6 +21,7 @@ METHOD_STATISTICS = {
     "effective_samples": "effective samples",
     "bound_gap": "log marginal - its bound (nats)",
 }
+LEAST_BLEU = 5  # BLEU that a plot's axis shows at least
 MOST_MARKERS = 30  # points of a line that are marked; more would be a blur
 
 
@@ -82,12 +85,32 @@ def plot_duality(runs, path):
     save(figure, path)
 
 
-def plot_bleu(runs, path):
+def plot_bleu(runs, path, warm_starts=()):
+    """Validation's BLEU; `warm_starts`: runs of one translation model, whose BLEU is a line if they logged it."""
     figure, axes = panels(1, 2)
-    for column, direction in enumerate(runs[0].directions):
-        draw(axes[0][column], runs, "validation BLEU", statistic("validation", f"bleu_{direction}"))
-        axes[0][column].set_title(direction)
+    for panel, direction in zip(axes[0], runs[0].directions):
+        draw(panel, runs, "validation BLEU", statistic("validation", f"bleu_{direction}"))
+        bleu = next(filter(None, (bleu_of_best(run) for run in warm_starts if run.direction == direction)), None)
+        if bleu is not None:
+            panel.axhline(bleu, color="grey", linestyle="--", label="warm start")
+            panel.legend()
+        widen(panel, LEAST_BLEU)
+        panel.set_title(direction)
     save(figure, path)
+
+
+def bleu_of_best(run):
+    """Validation's BLEU of a run at its lowest loss, from where a pair starts; None if it did not log it."""
+    known = [statistics for statistics in run.validation.values() if {"loss", "bleu"} <= set(statistics)]
+    return min(known, key=lambda statistics: statistics["loss"])["bleu"] if known else None
+
+
+def widen(axes, least):
+    """Makes the y axis at least so long, but not below 0: small differences must not fill the page."""
+    low, high = axes.get_ylim()
+    if high - low < least:
+        low = max(0.0, (low + high - least) / 2)
+        axes.set_ylim(low, max(high, low + least))
 
 
 def method_statistics(runs):
@@ -132,16 +155,22 @@ def draw_all(runs, folder):
     pairs, others = [run for run in runs if run.directions], [run for run in runs if not run.directions]
     drawn = []
     if pairs:
-        drawn = [("Losses and perplexities of both directions", "learning", plot_learning, pairs)]
+        drawn = [("Losses and perplexities of both directions", "learning", partial(plot_learning, pairs))]
         logged = {key for run in pairs for statistics in run.validation.values() for key in statistics}
         if "duality_gap" in logged:
-            drawn.append(("Duality gap", "duality", plot_duality, pairs))
+            drawn.append(("Duality gap", "duality", partial(plot_duality, pairs)))
         if "bleu" in logged:
-            drawn.append(("BLEU", "bleu", plot_bleu, pairs))
+            drawn.append(("BLEU of the validation set", "bleu", partial(plot_bleu, pairs, warm_starts=others)))
         if method_statistics(pairs):
-            drawn.append(("What the methods log of their samples (training)", "methods", plot_methods, pairs))
+            title = "What the methods log of their samples (training)"
+            drawn.append((title, "methods", partial(plot_methods, pairs)))
     if others:
-        drawn.append(("Language models and warm starts", "models", plot_models, others))
-    for _, name, plot, of_runs in drawn:
-        plot(of_runs, folder / f"{name}.png")
-    return [(title, f"{name}.png") for title, name, _, _ in drawn]
+        drawn.append(("Language models and warm starts", "models", partial(plot_models, others)))
+    return save_all(drawn, folder)
+
+
+def save_all(drawn, folder):
+    """Draws [(title, name, function of a path)]; returns [(title, name of the PNG file)]."""
+    for _, name, plot in drawn:
+        plot(path=folder / f"{name}.png")
+    return [(title, f"{name}.png") for title, name, _ in drawn]

@@ -1,6 +1,7 @@
 """Training runs, by their logs."""
 
 import argparse
+import shlex
 from pathlib import Path
 
 import numpy
@@ -24,6 +25,16 @@ class Run:
         """The directions of a pair of models; none for a run of one model."""
         keys = next(iter(self.validation.values()), {})
         return [key[len("ppl_") :] for key in keys if key.startswith("ppl_")]
+
+    @property
+    def direction(self):
+        """The direction of one translation model, by the command; None of anything else."""
+        words = shlex.split(self.command or "")
+        given = dict(zip(words, words[1:]))
+        languages = [
+            given.get(short, given.get(long)) for short, long in (("-s", "--source-lang"), ("-t", "--target-lang"))
+        ]
+        return "-".join(languages) if given.get("--task") == "translation" and all(languages) else None
 
 
 def perplexity(records, direction=None):

@@ -8,6 +8,7 @@ import pytest
 from fairseq_dsl_cli import evaluate
 from fairseq_dsl_cli.arguments import Parser
 from fairseq_dsl_cli.evaluation import commands
+from fairseq_dsl_cli.kinds import Trained
 
 
 def parse(words):
@@ -44,16 +45,16 @@ class TestLanguageModelsOfEvaluation:
 
     def test_give_the_gap_of_pairs_that_were_trained_without(self, arguments):
         given = ["--source-lm", "x.pt", "--target-lm", "y.pt"]
-        args = parse([*arguments, *given])
+        args = parse([*arguments, *given, "--user-dir", "fairseq_dsl"])
         command = commands.validate_command(args, "dual.pt")
         assert shlex.join(given) in shlex.join(command)
-        args = parse(arguments)
+        args = parse([*arguments, "--user-dir", "fairseq_dsl"])
         assert not {"--source-lm", "--target-lm"} & set(commands.validate_command(args, "dual.pt"))
 
-    @pytest.mark.parametrize(("trained", "models"), [(None, "x y"), ("de", "x y"), ("en", "y x")])
-    def test_are_given_in_the_order_of_each_pair(self, arguments, trained, models):
+    @pytest.mark.parametrize(("source", "models"), [(None, "x y"), ("de", "x y"), ("en", "y x")])
+    def test_are_given_in_the_order_of_each_pair(self, arguments, source, models):
         args = parse([*arguments, "--source-lm", "x", "--target-lm", "y"])
-        command = commands.validate_command(args, "dual.pt", trained)
+        command = commands.validate_command(args, "dual.pt", source and Trained(source))
         source, target = models.split()
         assert shlex.join(["--source-lm", source, "--target-lm", target]) in shlex.join(command)
 

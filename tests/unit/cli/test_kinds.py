@@ -46,7 +46,13 @@ class TestModels:
     def test_of_a_pair_name_its_language_models_that_are_there(self, folder, tmp_path):
         lm = str(folder / "lm.de.pt")
         path = save_pair(tmp_path / "pair.pt", "de", "en", source_lm=lm, target_lm="gone.pt")
-        assert kinds.check_translates(path, "--system", ["de-en"], pair=True).language_models == [lm]
+        assert kinds.check_translates(path, "--system", ["de-en"], pair=True).language_models == {"--source-lm": lm}
+
+    def test_of_a_pair_say_for_which_directions_it_was_tuned(self, tmp_path):
+        model = {"_name": "dual_translation", "pair": {"de-en": {}, "en-de": {}}}
+        model["dual_inference"] = {"en-de": {"reverse_weight": 0.4}}
+        path = save_model(tmp_path / "pair.pt", "dual_translation", model, source_lang="de", target_lang="en")
+        assert kinds.check_translates(path, "--system", ["de-en"], pair=True).tuned == {"en-de"}
 
     def test_of_the_gap_are_two_language_models(self, folder, tmp_path):
         lm, copy = folder / "lm.de.pt", tmp_path / "copy.pt"

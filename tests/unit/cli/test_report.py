@@ -28,7 +28,7 @@ class TestReport:
         (plain / "train.log").write_text("".join(lines))
         runs = [parse_run(f"dsl={dual}"), parse_run(f"lm={plain}")]
         assert runs[0].directions == ["de-en", "en-de"]
-        args = argparse.Namespace(output=str(tmp_path / "report" / "report.md"), title="T", note="N", samples=2)
+        args = argparse.Namespace(output=str(tmp_path / "report" / "report.md"), title="T", note="N", samples=2, warm_start="x")
         report.write(args, runs, None)
         text = (tmp_path / "report" / "report.md").read_text()
         assert "| dsl | 20 | de-en 4.00, en-de 16.00 |" in text
@@ -48,12 +48,34 @@ class TestReport:
             runs.append(parse_run(f"{name}={tmp_path / name}"))
         assert plots.method_statistics(runs[:1]) == []
         assert plots.method_statistics(runs) == ["risk", "bound_gap"]
-        args = argparse.Namespace(output=str(tmp_path / "report.md"), title="T", note=None, samples=2)
+        args = argparse.Namespace(output=str(tmp_path / "report.md"), title="T", note=None, samples=2, warm_start="x")
         report.write(args, runs, None)
         text = (tmp_path / "report.md").read_text()
         assert "(methods.png)" in text
         assert (tmp_path / "methods.png").read_bytes().startswith(b"\x89PNG")
         assert "duality.png" not in text  # no run logged a gap
+
+    def test_draws_the_warm_start_as_a_line_and_no_small_difference_large(self, tmp_path, monkeypatch):
+        runs = []
+        for name, direction, bleu in (("control", None, 25.0), ("dsl", None, 25.4), ("warm", "de-en", 24.0)):
+            (tmp_path / name).mkdir()
+            own = {f"{key}_{d}": bleu for key in ("ppl", "bleu") for d in ("de-en", "en-de")}
+            logged = [{"loss": 2, "bleu": bleu}, {"loss": 3, "bleu": 99}] if direction else [{**own, "bleu": bleu}]
+            lines = [log_line("valid", num_updates=n, **each) for n, each in enumerate(logged, 10)]
+            (tmp_path / name / "train.log").write_text("".join(lines))
+            command = "fairseq-train data --task translation -s de -t en\n" if direction else "fairseq-train data\n"
+            (tmp_path / name / "begun.txt").write_text(command)
+            runs.append(parse_run(f"{name}={tmp_path / name}"))
+        assert [run.direction for run in runs] == [None, None, "de-en"]
+        figures = []
+        monkeypatch.setattr(plots, "save", lambda figure, path: figures.append(figure))
+        plots.plot_bleu(runs[:2], "x.png", warm_starts=runs[2:])
+        known, unknown = figures[0].axes
+        assert [line.get_ydata()[0] for line in known.lines if line.get_linestyle() == "--"] == [24.0]  # at its best loss
+        assert not [line for line in unknown.lines if line.get_linestyle() == "--"]
+        for panel in figures[0].axes:
+            low, high = panel.get_ylim()
+            assert high - low == pytest.approx(5) and low < 24 < 25.4 < high
 
     def test_refuses_a_folder_without_a_log(self, tmp_path):
         with pytest.raises(argparse.ArgumentTypeError, match="--log-file"):

@@ -10,6 +10,7 @@ from fairseq.models import FairseqDecoder
 
 from fairseq_dsl.errors import BadInput
 from fairseq_dsl.terms import Step
+from fairseq_dsl.terms.duality_gap import DualityGap
 
 SIZE = len(tiny.PAIRS)
 
@@ -224,3 +225,14 @@ class TestReportBeforeTheFirstUpdate:
     def test_no_warning_where_nothing_is_unlearnt(self, scored_pair, caplog):
         lines = self.report(scored_pair("transformer"), caplog, dsl_lambda=0.0)
         assert len(lines) == 1 and "0.0%" in lines[0]
+
+
+def test_listeners_are_told_each_pair_of_a_batch(scored_pair, monkeypatch):
+    made = scored_pair("transformer")
+    criterion = tiny.criterion(made, dsl_lambda=0.0)
+    told = {}
+    monkeypatch.setattr(DualityGap, "listeners", [lambda numbers, gaps: told.update(zip(numbers, gaps))])
+    rows = [4, 1, 6]
+    criterion(made.model, tiny.batch(made.data, rows))
+    _, _, gaps = sentence_by_sentence(made, rows, (0, 0))
+    assert list(told) == sorted(rows) and told == pytest.approx(dict(zip(rows, gaps)), abs=1e-3)

@@ -1,0 +1,42 @@
+"""``fairseq-validate`` of a pair, which also prints the duality gap of each sentence pair.
+
+    python -m fairseq_dsl_cli.evaluation.gaps DATA --user-dir DIR --task dual_translation --path DUAL.pt ...
+
+After fairseq's own output come lines of `G-NUMBER<tab>GAP`, in nats; none of a pair without language models. In one
+process: give --distributed-world-size 1 where there are several GPUs.
+"""
+
+import sys
+from argparse import Namespace
+
+MOST = 500  # gaps that an evaluation keeps of a system
+
+
+def run():
+    from fairseq.utils import import_user_module
+    from fairseq_cli import validate
+
+    import_user_module(Namespace(user_dir=sys.argv[sys.argv.index("--user-dir") + 1]))
+    from fairseq_dsl.terms.duality_gap import DualityGap
+
+    gaps = {}
+    DualityGap.listeners.append(lambda numbers, values: gaps.update(zip(numbers, values)))
+    validate.cli_main()
+    for number, gap in sorted(gaps.items()):
+        print(f"G-{number}\t{gap:.4f}")
+
+
+def read(lines):
+    """The gaps that a run printed, in ascending order: all, or of more than `MOST` as many quantiles.
+
+    >>> read(["2024 | INFO | test | {}", "G-0\\t1.5000", "G-1\\t-0.2500"])
+    [-0.25, 1.5]
+    """
+    gaps = sorted(float(line.split("\t")[1]) for line in lines if line.startswith("G-"))
+    if len(gaps) > MOST:
+        gaps = [gaps[round(place * (len(gaps) - 1) / (MOST - 1))] for place in range(MOST)]
+    return [round(gap, 2) for gap in gaps]
+
+
+if __name__ == "__main__":
+    run()
