@@ -8,7 +8,7 @@ class BadInput(ValueError):
     """The user's input cannot be used; the message names the flag or file, what was found and what was expected."""
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """Any error in one line: its type, and the first line of its message."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -5,7 +5,8 @@
 
 A run is a folder with a train.log (fairseq's `--log-format json --log-file`). Runs of a pair of models are drawn by
 direction, with their duality gap, their BLEU and what their method logs of its samples; all others (language models,
-warm starts) by their perplexity. Requires matplotlib.
+warm starts) by their perplexity. Of the evaluation come the test set's BLEU, with confidence intervals, and the duality
+gaps before and after training, if it has them. Requires matplotlib.
 """
 
 from argparse import Namespace

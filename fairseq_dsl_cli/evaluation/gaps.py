@@ -6,6 +6,7 @@ After fairseq's own output come lines of `G-NUMBER<tab>GAP`, in nats; none of a 
 process: give --distributed-world-size 1 where there are several GPUs.
 """
 
+import math
 import sys
 from argparse import Namespace
 
@@ -27,12 +28,12 @@ def run():
 
 
 def read(lines):
-    """The gaps that a run printed, in ascending order: all, or of more than `MOST` as many quantiles.
+    """The finite gaps that a run printed, in ascending order: all, or of more than `MOST` as many quantiles.
 
     >>> read(["2024 | INFO | test | {}", "G-0\\t1.5000", "G-1\\t-0.2500"])
     [-0.25, 1.5]
     """
-    gaps = sorted(float(line.split("\t")[1]) for line in lines if line.startswith("G-"))
+    gaps = sorted(filter(math.isfinite, (float(line.split("\t")[1]) for line in lines if line.startswith("G-"))))
     if len(gaps) > MOST:
         gaps = [gaps[round(place * (len(gaps) - 1) / (MOST - 1))] for place in range(MOST)]
     return [round(gap, 2) for gap in gaps]

@@ -109,7 +109,9 @@ class TestCommands:
 
 
 def test_joining_overwrites_no_input(tmp_path, capsys):
-    paths = [save_translation(tmp_path / name, *pair) for name, *pair in (("c.joined.pt", "de", "en"), ("b.pt", "en", "de"))]
+    paths = [
+        save_translation(tmp_path / name, *pair) for name, *pair in (("c.joined.pt", "de", "en"), ("b.pt", "en", "de"))
+    ]
     with pytest.raises(SystemExit):
         dual_inference.join(Parser(None, "evaluate"), System("c", tuple(paths)), str(tmp_path))
     assert "expected another file to write than the input" in capsys.readouterr().err

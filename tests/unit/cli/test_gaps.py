@@ -5,7 +5,7 @@ from fairseq_dsl_cli.evaluation import gaps
 
 def test_of_an_evaluation_ascend():
     assert gaps.read(["G-1\t2.0000", "H-1\t0\tG", "G-0\t-3.1415"]) == [-3.14, 2.0]
-    assert gaps.read(["2024 | INFO | test | {}"]) == []
+    assert gaps.read(["2024 | INFO | test | {}", "G-0\tnan", "G-1\t-inf"]) == []  # of no language models, or diverged
 
 
 def test_of_a_large_test_set_are_quantiles():

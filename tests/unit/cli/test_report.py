@@ -28,7 +28,9 @@ class TestReport:
         (plain / "train.log").write_text("".join(lines))
         runs = [parse_run(f"dsl={dual}"), parse_run(f"lm={plain}")]
         assert runs[0].directions == ["de-en", "en-de"]
-        args = argparse.Namespace(output=str(tmp_path / "report" / "report.md"), title="T", note="N", samples=2, warm_start="x")
+        args = argparse.Namespace(
+            output=str(tmp_path / "report" / "report.md"), title="T", note="N", samples=2, warm_start="x"
+        )
         report.write(args, runs, None)
         text = (tmp_path / "report" / "report.md").read_text()
         assert "| dsl | 20 | de-en 4.00, en-de 16.00 |" in text
@@ -71,7 +73,9 @@ class TestReport:
         monkeypatch.setattr(plots, "save", lambda figure, path: figures.append(figure))
         plots.plot_bleu(runs[:2], "x.png", warm_starts=runs[2:])
         known, unknown = figures[0].axes
-        assert [line.get_ydata()[0] for line in known.lines if line.get_linestyle() == "--"] == [24.0]  # at its best loss
+        assert [line.get_ydata()[0] for line in known.lines if line.get_linestyle() == "--"] == [
+            24.0
+        ]  # at its best loss
         assert not [line for line in unknown.lines if line.get_linestyle() == "--"]
         for panel in figures[0].axes:
             low, high = panel.get_ylim()
