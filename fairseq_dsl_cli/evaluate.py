@@ -57,7 +57,7 @@ def add_arguments(parser: Parser) -> None:
         "--dual-inference",
         action="store_true",
         help="also translate with dual inference: the control and each pair once more, by both directions and the "
-        f"language models; chosen from a beam of at least {dual_inference.BEAM}",
+        f"language models; chosen from a beam of at least {dual_inference.BEAM} (default: not)",
     )
     add(
         "--reverse-weight",

@@ -7,7 +7,7 @@
 # inference, and compares them. It takes at most 20 minutes on two cores.
 #
 #   --lang LANG  translate between LANG and English: de, ko, or another language of Home Assistant (default: de)
-#   --toy        a generated German-English corpus: no download, 3 minutes after the installation
+#   --toy        a generated German-English corpus: no download, 4 minutes after the installation
 #
 # Run again, it reuses what is there; interrupted, it resumes where it was. PYTHON chooses another Python (see venv.sh).
 set -euo pipefail

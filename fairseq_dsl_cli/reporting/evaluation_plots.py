@@ -7,7 +7,7 @@ import numpy
 
 from .plots import COLORS, LEAST_BLEU, panels, plt, save, save_all
 
-BINS = 40
+MOST_BINS = 40
 SHOWN = 99  # percent of the gaps that the histogram spreads out
 
 
@@ -30,8 +30,8 @@ def plot_bleu(evaluation, warm_start, path):
         if warm_start in scores:
             bleu = scores[warm_start]["score"]
             panel.axhline(bleu, color="black", linestyle="--", linewidth=1, label=f"{warm_start}: {bleu:.1f}")
-            panel.legend(loc="lower right")
-        panel.set_ylim(0, max(LEAST_BLEU, 1.05 * panel.get_ylim()[1]))
+            panel.legend(loc="upper left")
+        panel.set_ylim(0, max(LEAST_BLEU, 1.15 * panel.get_ylim()[1]))  # with room for the legend
         panel.set_ylabel(f"BLEU of {evaluation['subset']}, with 95% interval")
         panel.set_title(direction)
     save(figure, path)
@@ -40,6 +40,9 @@ def plot_bleu(evaluation, warm_start, path):
 def plot_gaps(evaluation, warm_start, path):
     """The histogram of the test pairs' duality gaps: the warm start's is filled, the others are lines."""
     gaps = {name: values for name, values in evaluation["gaps"].items() if values}
+    bins = min(
+        MOST_BINS, round(max(map(len, gaps.values())) ** 0.5) + 1
+    )  # fewer of few pairs, lest it show chance alone
     edge = numpy.percentile(numpy.abs(numpy.concatenate(list(gaps.values()))), SHOWN) or 1.0
     figure, axes = plt.subplots(figsize=(8, 4), constrained_layout=True)
     others = [name for name in gaps if name != warm_start]
@@ -48,7 +51,7 @@ def plot_gaps(evaluation, warm_start, path):
         before = name == warm_start
         axes.hist(
             values.clip(-edge, edge),
-            bins=numpy.linspace(-edge, edge, BINS + 1),
+            bins=numpy.linspace(-edge, edge, bins + 1),
             weights=numpy.full(len(values), 100 / len(values)),
             histtype="stepfilled" if before else "step",
             color="lightgrey" if before else COLORS[others.index(name) % len(COLORS)],
