@@ -10,7 +10,7 @@ from .named_values import named_values
 
 CHINESE = "zh cmn yue wuu nan hak gan hsn lzh zho chi cn"
 JAPANESE = "ja jpn jp"
-KOREAN = "ko kor kr"
+KOREAN = "ko kor"
 OTHERS_WITHOUT_SPACES = "th tha lo lao km khm my mya bur shn mnw ksw bo bod tib dz dzo"
 TOKENIZERS = {
     **dict.fromkeys(CHINESE.split(), "zh"),

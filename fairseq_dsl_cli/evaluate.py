@@ -159,14 +159,23 @@ def pairs_of(parser, args, systems, trained):
     Args:
         trained: what each system that is a pair was trained with, by its name.
     """
+    from fairseq_dsl.errors import BadInput
+
     from .kinds import Trained
 
     pairs = {}
     for system in systems:
         if system.is_pair:
             pairs[system.name] = (system.paths[0], trained[system.name])
-        elif not system.is_ensemble and (args.source_lm or (args.dual_inference and system is args.baseline)):
-            pairs[system.name] = (dual_inference.join(parser, system, args.output), Trained(args.source_lang))
+            continue
+        is_required = args.dual_inference and system is args.baseline
+        if is_required or args.source_lm and not system.is_ensemble:
+            try:
+                pairs[system.name] = (dual_inference.join(parser, args, system), Trained(args.source_lang))
+            except BadInput as error:
+                if is_required:
+                    raise
+                args.notes.append(f"No duality gap of {system.name}: {error}")
     return pairs
 
 

@@ -12,10 +12,10 @@ REVERSE_WEIGHT = 0.5  # where neither a flag nor the checkpoint says one
 
 def systems_of(args, systems):
     """The control and all pairs once more, with dual inference; none unless ``--dual-inference`` is given."""
+    if not args.dual_inference:
+        return []
     chosen = [system for system in systems if system is args.baseline or system.is_pair]
-    return (
-        [replace(one, name=f"{one.name} + dual inference", base=one) for one in chosen] if args.dual_inference else []
-    )
+    return [replace(one, name=f"{one.name} + dual inference", base=one) for one in chosen]
 
 
 @dataclass(frozen=True)
@@ -66,18 +66,23 @@ def beam(args) -> int:
 
 def notes(args) -> List[str]:
     """What is to be said under the scores."""
-    beams = f"Dual inference chooses from a beam of {beam(args)}, the others from one of {args.beam}."
-    return [beams] if args.dual_inference else []
+    if not args.dual_inference:
+        return []
+    return [f"Dual inference chooses from a beam of {beam(args)}, the others from one of {args.beam}."]
 
 
-def join(parser, system, folder) -> str:
-    """Writes the two plain checkpoints of a system as one pair into a folder; returns its path."""
+def join(parser, args, system) -> str:
+    """Writes the two plain checkpoints of a system as one pair into the output folder; returns its path.
+
+    Raises `BadInput` for models that make no pair.
+    """
     from fairseq_dsl.checkpoints import save_pair
+    from fairseq_dsl.directions import Direction
 
     from .. import joining
 
-    path = os.path.join(folder, f"{system.name}.joined.pt")
+    path = os.path.join(args.output, f"{system.name}.joined.pt")
     arguments.refuse_overwriting(parser, path, system.paths)
-    models = joining.models_of(list(system.paths))
-    save_pair(models, joining.dictionaries_of(models), path)
+    models = joining.models_of(list(system.paths), Direction(args.source_lang, args.target_lang))
+    save_pair(models, joining.dictionaries_of(models, args.data_bin), path)
     return path

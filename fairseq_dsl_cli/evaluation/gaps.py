@@ -1,6 +1,6 @@
 """``fairseq-validate`` of a pair, which also prints the duality gap of each sentence pair.
 
-    python -m fairseq_dsl_cli.evaluation.gaps DATA --user-dir DIR --task dual_translation --path DUAL.pt ...
+    python -m fairseq_dsl_cli.evaluation.gaps DATA --user-dir DIR --task dual_translation --path PAIR.pt ...
 
 After fairseq's own output come lines of `G-NUMBER<tab>GAP`, in nats; none of a pair without language models. In one
 process: give --distributed-world-size 1 where there are several GPUs.

@@ -16,7 +16,7 @@ def plot_bleu(evaluation, warm_start, path):
     figure, axes = panels(1, 2)
     for panel, (direction, metrics) in zip(axes[0], evaluation["directions"].items()):
         scores = metrics["BLEU"]["systems"]
-        names = [name for name in scores if name != warm_start]
+        names = [name for name in scores if name != warm_start] or [warm_start]
         heights = [scores[name]["score"] for name in names]
         # around the bootstrap's mean, which need not be the score
         bounds = [
@@ -40,9 +40,8 @@ def plot_bleu(evaluation, warm_start, path):
 def plot_gaps(evaluation, warm_start, path):
     """The histogram of the test pairs' duality gaps: the warm start's is filled, the others are lines."""
     gaps = {name: values for name, values in evaluation["gaps"].items() if values}
-    bins = min(
-        MOST_BINS, round(max(map(len, gaps.values())) ** 0.5) + 1
-    )  # fewer of few pairs, lest it show chance alone
+    # fewer bins of few pairs, lest they show chance alone
+    bins = min(MOST_BINS, round(max(map(len, gaps.values())) ** 0.5) + 1)
     edge = numpy.percentile(numpy.abs(numpy.concatenate(list(gaps.values()))), SHOWN) or 1.0
     figure, axes = plt.subplots(figsize=(8, 4), constrained_layout=True)
     others = [name for name in gaps if name != warm_start]

@@ -108,10 +108,29 @@ class TestCommands:
         assert validations == {}  # without language models
 
 
-def test_joining_overwrites_no_input(tmp_path, capsys):
-    paths = [
-        save_translation(tmp_path / name, *pair) for name, *pair in (("c.joined.pt", "de", "en"), ("b.pt", "en", "de"))
-    ]
-    with pytest.raises(SystemExit):
-        dual_inference.join(Parser(None, "evaluate"), System("c", tuple(paths)), str(tmp_path))
-    assert "expected another file to write than the input" in capsys.readouterr().err
+class TestJoining:
+    def test_overwrites_no_input(self, parse, tmp_path, capsys):
+        folder = tmp_path / "out"
+        folder.mkdir()
+        paths = [
+            save_translation(folder / f"{name}.pt", *pair)
+            for name, *pair in (("c.joined", "de", "en"), ("b", "en", "de"))
+        ]
+        with pytest.raises(SystemExit):
+            dual_inference.join(Parser(None, "evaluate"), parse(), System("c", tuple(paths)))
+        assert "expected another file to write than the input" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("words, is_required", [([], False), (["--dual-inference"], True)])
+    def test_that_fails_is_an_error_only_where_it_is_required(self, parse, words, is_required, monkeypatch):
+        def fails(*_):
+            raise BadInput("no dictionary")
+
+        monkeypatch.setattr(dual_inference, "join", fails)
+        args = parse(*words, "--source-lm", "x", "--target-lm", "y", control="a.pt,b.pt")
+        args.notes = []
+        if is_required:
+            with pytest.raises(BadInput, match="no dictionary"):
+                evaluate.pairs_of(None, args, [args.baseline], {})
+        else:
+            assert evaluate.pairs_of(None, args, [args.baseline], {}) == {}
+            assert args.notes == ["No duality gap of control: no dictionary"]

@@ -41,6 +41,13 @@ def test_the_warm_start_is_a_line_if_there_is_one(axes):
     assert not [line for line in axes()[0].lines if line.get_linestyle() == "--"]
 
 
+def test_a_warm_start_alone_has_a_bar(axes):
+    evaluation_plots.plot_bleu(
+        {**EVALUATION, "directions": {"de-en": {"BLEU": {"systems": {"w": WARM}}}}}, "w", "x.png"
+    )
+    assert [bar.get_height() for bar in axes()[0].patches] == [19.0]
+
+
 def test_bleu_near_0_does_not_fill_the_page(axes):
     systems = {"control": {"score": 0.1, "mean": 0.1, "ci": 0.05}, "dsl": {"score": 0.5, "mean": 0.5, "ci": 0.1}}
     evaluation_plots.plot_bleu({**EVALUATION, "directions": {"de-en": {"BLEU": {"systems": systems}}}}, "", "x.png")
