@@ -54,4 +54,7 @@ def check_numbers(cfg: Any):
         return
     for flag in fields(kind):
         if "range" in flag.metadata:
-            flag.metadata["range"].check(f"--{flag.name.replace('_', '-')}", getattr(cfg, flag.name))
+            value = getattr(cfg, flag.name)
+            if value != value and flag.default != flag.default:  # nan stands for what is not given
+                continue
+            flag.metadata["range"].check(f"--{flag.name.replace('_', '-')}", value)

@@ -46,13 +46,18 @@ class DualGenerator:
         found = self.generator.generate(models, sample, **kwargs)
         scored = self.reranker.score(sample, found)
         self.on_scores(scored)
-        self._say_what_is_left([one for one in scored if not one.re_rankable])
+        self._say_what_is_left(scored)
         return [one.in_order(self.reverse_weight, self.lm_weight) for one in scored]
 
-    def _say_what_is_left(self, left: List[Hypotheses]):
-        if left:
-            self.left_as_found += len(left)
+    def _say_what_is_left(self, scored: List[Hypotheses]):
+        scores = [one.scores(self.reverse_weight, self.lm_weight) for one in scored] if self.reverse_weight else []
+        unknown = [int(found.isnan().sum()) for found in scores]
+        left = sum(bool(found[:1].isnan().any()) for found in scores)
+        self.left_as_found += left
+        if any(unknown):
             logger.warning(
-                f"dual inference: {len(left)} sentences, or translations of theirs, are too long for the reverse model "
-                f"or the language model; they keep their forward order and score ({self.left_as_found} so far)"
+                f"dual inference: {sum(unknown)} translations of {sum(map(bool, unknown))} sentences have no score, as "
+                "they or their sources are too long for the reverse model or the language model: they come last, but "
+                f"of {left} sentences, whose forward choice is one, all keep their forward order and score "
+                f"({self.left_as_found} so far)"
             )

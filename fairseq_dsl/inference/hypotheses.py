@@ -43,18 +43,16 @@ class Hypotheses:
         return [hypothesis["tokens"].cpu() for hypothesis in self.found]
 
     @property
-    def re_rankable(self) -> bool:
-        """Whether the reverse models could score all of them."""
-        return not bool(self.reverse.isnan().any())
-
-    @property
     def gap(self) -> Tensor:
         """The duality gap of the sentence with each of them."""
         source_marginal = torch.full_like(self.forward, self.source_marginal)
         return duality_gap(source_marginal, self.forward, self.marginal, self.reverse)
 
     def scores(self, reverse_weight: float, lm_weight: float) -> Tensor:
-        """Of dual inference, ``(hypotheses,)``, in nats per token; see `objectives.dual_inference_score`."""
+        """Of dual inference, ``(hypotheses,)``, in nats per token, nan where a part of it is not known.
+
+        See `objectives.dual_inference_score`.
+        """
         target_length = torch.tensor([len(target) for target in self.targets], dtype=torch.float64)
         source_length = torch.full_like(target_length, len(self.source))
         marginal = self.marginal if lm_weight else torch.zeros_like(self.marginal)
@@ -63,9 +61,17 @@ class Hypotheses:
         )
 
     def in_order(self, reverse_weight: float, lm_weight: float) -> List[Dict[str, Any]]:
-        """Best first, each with its score; as they were found where they cannot be re-ranked."""
-        if not reverse_weight or not self.re_rankable:
+        """Best first, each with its score; those without one last, as they were found.
+
+        Where the forward model's choice has none, with what the others would have to be compared, all stay as they are.
+        """
+        if not reverse_weight or not self.found:
             return self.found
         scores = self.scores(reverse_weight, lm_weight)
-        best_first = scores.sort(descending=True, stable=True).indices.tolist()
-        return [{**self.found[k], "score": scores[k].to(self.found[k]["score"])} for k in best_first]
+        if scores[0].isnan():
+            return self.found
+        best_first = scores.nan_to_num(-math.inf).sort(descending=True, stable=True).indices.tolist()
+        return [self._with_score(k, scores[k]) for k in best_first]
+
+    def _with_score(self, k: int, score: Tensor) -> Dict[str, Any]:
+        return self.found[k] if score.isnan() else {**self.found[k], "score": score.to(self.found[k]["score"])}

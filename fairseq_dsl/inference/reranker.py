@@ -49,21 +49,15 @@ class Reranker:
         self.max_tokens = max_tokens or MAX_TOKENS
         limits = [model.max_positions() for model in self.models]
         self.longest_target, self.longest_source = (min(limit) for limit in zip(*limits))
-        if marginal is not None:
-            self.longest_target = min(self.longest_target, marginal.max_length)
 
     def score(self, sample: Dict[str, Any], found: List[List[Dict[str, Any]]]) -> List[Hypotheses]:
-        """Score the hypotheses of a batch, but those of sentences that are too long, or have one that is."""
+        """Score the hypotheses of a batch; what is too long for a model has no score of it."""
         src_tokens = sample["net_input"]["src_tokens"]
         sources = unpadded(src_tokens, self.source.pad())
         numbers = sample["id"].tolist() if "id" in sample else [None] * len(sources)
         scored = [Hypotheses.of(*parts) for parts in zip(numbers, sources, found)]
-        self._fill([one for one in scored if self._fits(one)], src_tokens.device)
+        self._fill(scored, src_tokens.device)
         return scored
-
-    def _fits(self, one: Hypotheses) -> bool:
-        longest = max(map(len, one.targets), default=0)
-        return len(one.source) <= self.longest_source and longest <= self.longest_target
 
     def _fill(self, lists: List[Hypotheses], device: torch.device):
         pairs = [(target, one.source) for one in lists for target in one.targets]
@@ -97,7 +91,14 @@ class Reranker:
         return iter([by_key[key] for key in keys])
 
     def _reverse(self, pairs: List[Item], device: torch.device) -> Sequence[float]:
-        """log P(x|y) of pairs (y, x)."""
+        """log P(x|y) of pairs (y, x); nan of those that are too long."""
+        short = [len(y) <= self.longest_target and len(x) <= self.longest_source for y, x in pairs]
+        found = np.full(len(pairs), math.nan)
+        if any(short):
+            found[short] = self._reverse_of([pair for pair, fits in zip(pairs, short) if fits], device)
+        return found.tolist()
+
+    def _reverse_of(self, pairs: List[Item], device: torch.device) -> Sequence[float]:
         targets, sources = zip(*pairs)
         batch = pair_up(list(targets), list(sources), self.flags, self.source, device)
         found = SequenceScorer(self.source).generate(self.models, batch)

@@ -137,6 +137,8 @@ class DualTranslationTask(TranslationTask):
         self._stored_weights = {direction: Weights.stored(cfg, direction) for direction in self.directions}
         weights = Weights(self.cfg.reverse_weight).or_else(self._stored_weights[active])
         model.keeps_reverse = bool(weights.reverse or self.cfg.dump_scores)
+        if from_checkpoint and model.keeps_reverse:
+            self.inference.weights(active)  # what it lacks is said before the data are loaded
         self.model_max_positions = model.max_positions()
         return model
 
@@ -158,6 +160,7 @@ class DualTranslationTask(TranslationTask):
             self.cfg, self.directions, self.splits, self.builder, limits, self._started_from, METHODS[name]
         )
         self.resources = learning.resources(name)
+        self.__dict__.pop("inference", None)  # with the language models of this stage from now on
         learning.criterion = super().build_criterion(cfg, *args, **kwargs)
         self.stage = learning
         unused = [flag for flag, _ in learning.monolingual_folders.values()]

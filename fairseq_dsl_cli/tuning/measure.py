@@ -3,8 +3,7 @@
 from sacrebleu.metrics import BLEU, CHRF
 
 from fairseq_dsl.errors import BadInput
-
-from ..evaluation import scores
+from fairseq_dsl.tokenizers import tokenizer_for
 
 
 def metric_of(direction, tokenize=None, chrf=False):
@@ -27,7 +26,7 @@ def metric_of(direction, tokenize=None, chrf=False):
 def _tokenizer_for(direction):
     """That of the target language, by the plugin's rule; languages may have hyphens of their own, as zh-cn has."""
     parts = direction.split("-")
-    found = {scores.tokenizer("-".join(parts[i:]), None) for i in range(1, len(parts))}
+    found = {tokenizer_for("-".join(parts[i:])) for i in range(1, len(parts))}
     if len(found) > 1:
         raise BadInput(f"{direction}: where its target language begins is not clear; choose one with --tokenize")
     return found.pop()

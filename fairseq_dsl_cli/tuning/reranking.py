@@ -35,9 +35,9 @@ class Reranking:
         marginal = lists.lm if lm_weight else np.zeros_like(lists.lm)
         arrays = (lists.forward, lists.reverse, marginal, lists.lengths, lists.source_lengths)
         scores = dual_inference_score(*map(torch.from_numpy, arrays), reverse_weight, lm_weight).numpy()
-        known = (np.isfinite(scores) | ~lists.listed).all(axis=1)
-        best = np.where(lists.listed, scores, -np.inf).argmax(axis=1)  # the first of equal ones
-        return np.where(known, best, forward_order)
+        known = lists.listed & np.isfinite(scores)
+        best = np.where(known, scores, -np.inf).argmax(axis=1)  # the first of equal ones
+        return np.where(known[:, 0], best, forward_order)
 
     def score(self, reverse_weight, lm_weight):
         rows = self._start + self.chosen(reverse_weight, lm_weight)

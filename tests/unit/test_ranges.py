@@ -52,6 +52,8 @@ def test_values_that_make_no_sense_are_refused_by_name(flag):
     config, field = flag
     bad = [*BAD, *(() if allows_0(field) else (0, 1e-40))]
     for value in bad:
+        if field.default != field.default and value != value:
+            continue  # nan stands for what is not given
         cfg = config()
         setattr(cfg, field.name, value)
         name = f"--{field.name.replace('_', '-')} {value}: expected "

@@ -47,10 +47,12 @@ def test_of_equal_scores_the_forward_models_choice_comes_first(tmp_path):
     assert reranking(tmp_path, lines, ["a"]).translations(0.5, 0.1) == ["a"]
 
 
-def test_a_list_that_is_not_scored_to_its_end_stays_as_it_is(tmp_path):
+def test_what_has_no_score_comes_last_and_first_leaves_all_as_they_are(tmp_path):
     unscored, scored = [hypothesis("a", -2), hypothesis("b", -9)], [hypothesis("a", -2, -9), hypothesis("b", -2, -1)]
     lines = [line(0, unscored), line(1, scored), line(2, [*scored, hypothesis("c", -5)])]
-    assert reranking(tmp_path, lines, ["a", "a", "a"]).translations(1, 0) == ["a", "b", "a"]
+    lines += [line(3, [hypothesis("c", -1), *scored])]
+    assert reranking(tmp_path, lines, ["a"] * 4).translations(1, 0) == ["a", "b", "b", "c"]
+    assert [first_of_generator(one, 1, 0) for one in lines] == ["a", "b", "b", "c"]
 
 
 @pytest.mark.parametrize("weights", WEIGHTS)

@@ -89,7 +89,7 @@ def test_a_sentence_that_is_too_long_keeps_its_forward_order(data, caplog):
     for number in left:
         assert [h["tokens"].tolist() for h in found[number]] == [h["tokens"].tolist() for h in stock[number]]
         assert [h["score"].item() for h in found[number]] == [h["score"].item() for h in stock[number]]
-    assert f"{len(left)} sentences" in caplog.text and f"({len(left)} so far)" in caplog.text
+    assert f"but of {len(left)} sentences" in caplog.text and f"({len(left)} so far)" in caplog.text
     assert generator.left_as_found == len(left)
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from fairseq.sequence_scorer import SequenceScorer
 
-from fairseq_dsl.inference import Reranker
+from fairseq_dsl.inference import Hypotheses, Reranker
 from fairseq_dsl.inference.reranker import marginals
 
 SYMBOLS = SimpleNamespace(pad=lambda: 1, eos=lambda: 2)
@@ -61,13 +61,32 @@ def test_each_hypothesis_gets_its_own_scores_and_equal_ones_are_scored_once(rera
     assert all(rows * width <= 12 for rows, width in reranker.models[0].batches)
 
 
-def test_what_is_too_long_for_a_model_leaves_the_whole_list_as_it_was_found(reranker):
+def test_what_is_too_long_for_a_model_has_no_score_of_it(reranker):
+    """The marginal allows 4 symbols, the reverse model 9 and, of sources, 5."""
     tokens = torch.tensor([[1, 1, 1, 1, 5, 2], [6, 7, 6, 7, 6, 2]])
-    found = [[hypothesis(8, 2), hypothesis(4, 4, 4, 4, 2)], [hypothesis(8, 2)]]
-    long_hypothesis, long_source = reranker.score({"net_input": {"src_tokens": tokens}}, found)
-    assert not long_hypothesis.re_rankable and not long_source.re_rankable
-    assert long_hypothesis.in_order(0.5, 0.1) == found[0]
-    assert reranker.models[0].batches == [] and long_source.number is None
+    found = [[hypothesis(8, 2), hypothesis(4, 4, 4, 4, 2), hypothesis(*[4] * 9, 2)], [hypothesis(8, 2)]]
+    first, long_source = reranker.score({"net_input": {"src_tokens": tokens}}, found)
+    assert first.reverse.isnan().tolist() == [False, False, True]
+    assert first.marginal.isnan().tolist() == [False, True, True]
+    assert long_source.reverse.isnan().all() and long_source.marginal.tolist() == [10] and long_source.number is None
+    assert first.scores(0.5, 0.1).isnan().tolist() == [False, True, True]
+    assert first.scores(0.5, 0.0).isnan().tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    "unknown, order", [((), "cba"), ((2,), "bac"), ((1, 2), "abc"), ((0,), "abc"), ((0, 1, 2), "abc")]
+)
+def test_those_without_a_score_come_last_and_first_leave_all_as_they_are(unknown, order):
+    found = [{**hypothesis(4, 2), "score": torch.tensor(float(-k)), "text": text} for k, text in enumerate("abc")]
+    one = Hypotheses.of(0, torch.tensor([5, 2]), found)
+    one.reverse[:] = torch.tensor([-9.0, -5.0, -1.0])
+    one.reverse[list(unknown)] = math.nan
+    ordered = one.in_order(1.0, 0.0)
+    assert "".join(h["text"] for h in ordered) == order
+    for h in ordered:
+        k = "abc".index(h["text"])
+        scored = 0 not in unknown and k not in unknown
+        assert h["score"].item() == (one.reverse[k].item() / 2 if scored else -k)
 
 
 def test_no_marginal_says_nothing():
