@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Dict, Mapping, Optional
 
+from ..checkpoints import plain
 from ..directions import Direction
 from ..ranges import SHARE, WEIGHT
 
@@ -21,7 +22,7 @@ class Weights:
     @classmethod
     def stored(cls, model_cfg: Any, direction: Direction) -> "Weights":
         """Those that ``fairseq-dsl tune --store`` left in a pair's configuration for a direction."""
-        stored: Mapping[str, Dict[str, float]] = getattr(model_cfg, "dual_inference", None) or {}
+        stored: Mapping[str, Dict[str, float]] = plain(getattr(model_cfg, "dual_inference", None)) or {}
         found = stored.get(str(direction)) or {}
         for name, within in (("reverse_weight", SHARE), ("lm_weight", WEIGHT)):
             within.check(f"the checkpoint's {name} of {direction}", found.get(name))

@@ -104,7 +104,7 @@ class DualTranslationTaskConfig(DirectionConfig):
 def take_mono_weight(criterion_cfg: Any, task_cfg: DualTranslationTaskConfig):
     """Take over ``task.mono_weight`` of a configuration file of version 0.3, if the criterion's is not set."""
     default = DualTranslationTaskConfig.__dataclass_fields__["mono_weight"].default
-    if task_cfg.mono_weight != default and getattr(criterion_cfg, "mono_weight", default) == default:
+    if task_cfg.mono_weight != default and getattr(criterion_cfg, "mono_weight", None) in (None, default):
         logger.warning("task.mono_weight: deprecated; set criterion.mono_weight")
         with open_dict(criterion_cfg) if isinstance(criterion_cfg, DictConfig) else contextlib.nullcontext():
             criterion_cfg.mono_weight = task_cfg.mono_weight
