@@ -245,6 +245,11 @@ class DualTranslationTask(TranslationTask):
         reverse_models = [pair.models[reverse] for pair in models if getattr(pair, "keeps_reverse", False)]
         if not reverse_models:
             return generator
+        if len(reverse_models) < len(models):
+            raise BadInput(
+                "--path: some of the ensemble's checkpoints store weights of dual inference, and others none; give "
+                "--reverse-weight"
+            )
         if getattr(args, "score_reference", False):
             if self.cfg.reverse_weight:
                 raise BadInput(f"--reverse-weight {self.cfg.reverse_weight:g}: has no effect with --score-reference")

@@ -77,6 +77,12 @@ def test_the_reverse_of_an_ensemble_averages_its_probabilities(data):
             assert hypothesis["score"].item() == pytest.approx(wanted, abs=1e-4)
 
 
+def test_an_ensemble_of_pairs_that_keep_one_direction_or_both_is_refused(data):
+    both, one = translating(data, reverse_weight=0.5), translating(data)
+    with pytest.raises(BadInput, match="--path: some of the ensemble's checkpoints .*; give --reverse-weight"):
+        translate(both, [3], [one.model])
+
+
 def test_a_sentence_that_is_too_long_keeps_its_forward_order(data, caplog):
     stock, _ = translate(translating(data))
     made = translating(data, reverse_weight=0.5)
