@@ -22,11 +22,12 @@ class Range(NamedTuple):
     hole: Optional[float] = None
     """A number between `low` and `high` that is not in the range."""
 
-    def check(self, flag: str, value: Optional[float]):
-        """Raise `BadInput` if the value is out of range; None, for a flag that is not given, is accepted."""
-        if value is None or (self.low <= value <= self.high and value != self.hole):
+    def check(self, flag: str, value: Any):
+        """Raise `BadInput` if the value is no number in the range; None, for a flag that is not given, is accepted."""
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if value is None or (is_number and self.low <= value <= self.high and value != self.hole):
             return
-        expected = self.beyond if self.beyond and value > self.high else self.text
+        expected = self.beyond if self.beyond and is_number and value > self.high else self.text
         raise BadInput(f"{flag} {value}: expected {expected}")
 
 

@@ -1,6 +1,7 @@
 """What the models in checkpoints are, as far as it decides which of them belong together."""
 
 import os
+from argparse import Namespace
 from dataclasses import dataclass, field
 from typing import FrozenSet, Mapping, Optional
 
@@ -8,6 +9,7 @@ from fairseq.data import data_utils
 
 from fairseq_dsl.checkpoints import Checkpoint
 from fairseq_dsl.errors import BadInput
+from fairseq_dsl.inference import Weights
 
 from .inputs import checksum
 
@@ -48,8 +50,18 @@ def check_translates(path, flag, directions, pair):
     return Trained(
         checkpoint.directions[0].source,
         {flag: path for flag, path in language_models.items() if path and os.path.isfile(path)},
-        frozenset(checkpoint.model_cfg.get("dual_inference") or ()),
+        tuned_directions(checkpoint),
     )
+
+
+def tuned_directions(checkpoint):
+    """The directions for which a pair has weights of dual inference; raises `BadInput` for weights that are none."""
+    cfg = Namespace(**checkpoint.model_cfg)
+    try:
+        weights = {str(direction): Weights.stored(cfg, direction) for direction in checkpoint.directions}
+    except BadInput as error:
+        raise BadInput(f"{checkpoint.name}: {error}") from error
+    return frozenset(direction for direction, found in weights.items() if found != Weights())
 
 
 def check_language_models(paths):

@@ -1,10 +1,11 @@
 """Whether, and by which weights and models, both directions choose the translation."""
 
 import logging
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from fairseq.data import Dictionary
 from fairseq.models import FairseqEncoderDecoderModel
+from torch import Tensor
 
 from ..directions import Direction, Directions
 from ..errors import BadInput
@@ -18,6 +19,8 @@ from .weights import DEFAULT_LM_WEIGHT, Weights
 
 logger = logging.getLogger(__name__)
 
+ENOUGH_TO_CHECK = 3  # sentences, in which the language of a language model shows
+
 
 class DualInference:
     """Makes fairseq's generators re-rank, where the weights say so.
@@ -29,6 +32,7 @@ class DualInference:
         dictionaries: by language.
         marginals: those that there are, by language.
         stored: the weights in the pair's checkpoint, by direction.
+        marginals_checked: whether the marginals are known to be of their languages.
     """
 
     def __init__(
@@ -38,6 +42,7 @@ class DualInference:
         dictionaries: Mapping[str, Dictionary],
         marginals: Mapping[str, Marginal],
         stored: Mapping[Direction, Weights],
+        marginals_checked: bool,
     ):
         self.flags = flags
         self.directions = directions
@@ -45,6 +50,8 @@ class DualInference:
         self.marginals = marginals
         self.stored = stored
         self._chosen: Dict[Direction, Weights] = {}
+        self._marginals_checked = marginals_checked
+        self._translated: List[Tuple[Tensor, Tensor]] = []  # what the target language's marginal is checked on
 
     def weights(self, direction: Direction) -> Weights:
         """A and B of a direction: of the flags, else of the checkpoint; B is safe where neither has it. Said once."""
@@ -54,7 +61,7 @@ class DualInference:
         return self._chosen[direction]
 
     def _choose(self, direction: Direction) -> Weights:
-        asked = Weights(self.flags.reverse_weight, self.flags.lm_weight)
+        asked = Weights.of_flags(self.flags)
         found = asked.or_else(self.stored.get(direction, Weights()))
         has_marginal = direction.target in self.marginals
         if not found.reverse:
@@ -110,15 +117,26 @@ class DualInference:
                 one.to(device)
         source = self.dictionaries[direction.source]
         reranker = Reranker(reverse_models, source, self.flags, marginal, source_marginal, max_tokens)
-        checked: List[bool] = []
 
         def on_scores(scored: List[Hypotheses]):
-            # With one dictionary for both languages, a language model of the other one is told by what it says.
-            if marginal is not None and not checked and len(source) == len(marginal.dictionary):
-                checked.append(True)
-                best = [one.targets[0] for one in scored if one.found]
-                refuse_other_language_model(marginal, direction, [one.source for one in scored if one.found], best)
+            if marginal is not None:
+                self._check_language(marginal, direction, scored)
             if score_file is not None:
                 score_file.write(scored)
 
         return DualGenerator(generator, reranker, weights.reverse or 0.0, weights.lm or 0.0, on_scores)
+
+    def _check_language(self, marginal: Marginal, direction: Direction, scored: List[Hypotheses]):
+        """With one dictionary for both languages, a marginal of the other one is told by what it says of translations.
+
+        Once, of enough of them: a single sentence may be of another language than it should.
+        """
+        source = self.dictionaries[direction.source]
+        if self._marginals_checked or len(source) != len(marginal.dictionary):
+            return
+        empty = 1  # an end of sentence alone is of no language
+        self._translated += [(one.source, one.targets[0]) for one in scored if one.found and len(one.source) > empty]
+        if len(self._translated) >= ENOUGH_TO_CHECK:
+            self._marginals_checked = True
+            refuse_other_language_model(marginal, direction, *zip(*self._translated))
+            self._translated.clear()

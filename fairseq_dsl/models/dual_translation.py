@@ -1,5 +1,6 @@
 """The pair of models: any two of fairseq's encoder-decoders, one for each direction."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional
 
@@ -61,6 +62,15 @@ class DualTranslationModel(BaseFairseqModel):
         """Whether both directions stay for inference."""
         self._translates = False
         self.num_updates = 0
+
+    @classmethod
+    def from_pretrained(cls, *args, **kwargs):
+        """fairseq's, but with the dual inference of its arguments, or that which ``tune`` stored: as fairseq-generate.
+
+        fairseq would take over the flags of training, where dual inference is that of validation alone.
+        """
+        not_given = {"source_lm": None, "target_lm": None, "reverse_weight": None, "lm_weight": math.nan}
+        return super().from_pretrained(*args, **{**not_given, "dump_scores": None, **kwargs})
 
     @classmethod
     def build_model(cls, cfg, task):

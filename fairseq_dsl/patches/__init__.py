@@ -9,8 +9,6 @@ Checkpoints
                                               content is checked, and an error is one line that names the file.
     `checkpoints.refuse_other_dictionaries`   fairseq loads a model with any dictionaries of the right sizes. Models
                                               exported from a pair refuse others: their translations would be garbage.
-    `hub.forget_language_models`              fairseq's ``from_pretrained`` takes the language models of training. Those
-                                              that it is given count, as in ``fairseq-generate``.
     `checkpoints.average_parameters_only`     fairseq's ``--store-ema`` fails on models with integers in their state,
                                               such as a pair. Only floating-point values are averaged.
     `untrusted.evaluate_literals_only`        fairseq calls ``eval`` on text in configurations. Only literals are
@@ -37,12 +35,11 @@ Validation and logs
 """
 
 from .. import errors, untrusted
-from . import adaptive_softmax, checkpoints, hub, log_file, prefetching, save_dir, training, validation
+from . import adaptive_softmax, checkpoints, log_file, prefetching, save_dir, training, validation
 
 checkpoints.copy_atomically()
 checkpoints.check_on_loading()
 checkpoints.refuse_other_dictionaries()
-hub.forget_language_models()
 checkpoints.average_parameters_only()
 untrusted.evaluate_literals_only()
 save_dir.lock()

@@ -135,7 +135,7 @@ class DualTranslationTask(TranslationTask):
                 cfg.pair = pair
         model = DualTranslationModel(models, active, Dictionaries(self.dictionaries, first_folder(self.cfg)))
         self._stored_weights = {direction: Weights.stored(cfg, direction) for direction in self.directions}
-        weights = Weights(self.cfg.reverse_weight).or_else(self._stored_weights[active])
+        weights = Weights.of_flags(self.cfg).or_else(self._stored_weights[active])
         model.keeps_reverse = bool(weights.reverse or self.cfg.dump_scores)
         if from_checkpoint and model.keeps_reverse:
             self.inference.weights(active)  # what it lacks is said before the data are loaded
@@ -163,6 +163,9 @@ class DualTranslationTask(TranslationTask):
         self.__dict__.pop("inference", None)  # with the language models of this stage from now on
         learning.criterion = super().build_criterion(cfg, *args, **kwargs)
         self.stage = learning
+        if self.cfg.eval_bleu:
+            for direction in self.directions:
+                self.inference.weights(direction)  # what it lacks is said before the first validation
         unused = [flag for flag, _ in learning.monolingual_folders.values()]
         if unused and not METHODS[name].reads_monolingual:
             logger.warning(f"{' and '.join(unused)}: not used, --criterion {name} learns from parallel data alone")
@@ -234,7 +237,9 @@ class DualTranslationTask(TranslationTask):
     @functools.cached_property
     def inference(self) -> DualInference:
         marginals = self.stage.marginals_for(self.directions.active.target, self.directions)
-        return DualInference(self.cfg, self.directions, self.dictionaries, marginals, self._stored_weights)
+        return DualInference(
+            self.cfg, self.directions, self.dictionaries, marginals, self._stored_weights, self.stage.marginals_checked
+        )
 
     def build_generator(self, models, args, *others, **kwargs):
         fusion = kwargs.get("extra_gen_cls_kwargs") or {}
@@ -251,10 +256,12 @@ class DualTranslationTask(TranslationTask):
                 "--reverse-weight"
             )
         if getattr(args, "score_reference", False):
-            if self.cfg.reverse_weight:
-                raise BadInput(f"--reverse-weight {self.cfg.reverse_weight:g}: has no effect with --score-reference")
+            for flag in ("reverse_weight", "dump_scores"):
+                if getattr(self.cfg, flag):
+                    name = f"--{flag.replace('_', '-')} {getattr(self.cfg, flag)}"
+                    raise BadInput(f"{name}: has no effect with --score-reference, which translates nothing")
             return generator
-        dump = self.cfg.dump_scores and ScoreFile(self.cfg.dump_scores, self.directions.active, self._text())
+        dump = ScoreFile(self.cfg.dump_scores, self.directions.active, self._text()) if self.cfg.dump_scores else None
         return self.inference.generator(generator, self.directions.active, reverse_models, self.cfg.max_tokens, dump)
 
     def _text(self):

@@ -25,7 +25,13 @@ logger = logging.getLogger(__name__)
 
 
 class Stage(Protocol):
-    """What depends on whether the data are translated or learned from."""
+    """What depends on whether the data are translated or learned from.
+
+    Attributes:
+        marginals_checked: whether the marginals are known to be of the languages that they are given for.
+    """
+
+    marginals_checked: bool
 
     def load(self, split: str, shard: int, combine: bool) -> PairDataset:
         """Read a shard of a split, with what stands beside its pairs."""
@@ -53,6 +59,8 @@ class Translating:
         splits: what is read.
         dictionaries: by language.
     """
+
+    marginals_checked = False
 
     def __init__(self, cfg: DualTranslationTaskConfig, splits: Splits, dictionaries: Mapping[str, Dictionary]):
         self.cfg = cfg
@@ -88,6 +96,7 @@ class Learning:
         method: what the criterion is made of.
     """
 
+    marginals_checked = True  # by `SplitScorer`, on the data
     criterion: PairCriterion  # set when it is built, of the resources
 
     def __init__(

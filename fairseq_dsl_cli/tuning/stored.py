@@ -8,17 +8,18 @@ from fairseq_dsl.checkpoints import Checkpoint, write_checkpoint
 from fairseq_dsl.errors import BadInput
 from fairseq_dsl.untrusted import checked_loading
 
-from ..kinds import description
+from ..kinds import description, tuned_directions
 
 
 def check_stores(path, direction):
-    """Refuses a checkpoint that does not have the direction."""
+    """Refuses a checkpoint that does not have the direction, or has weights already that are none."""
     checkpoint = Checkpoint(path, "--store")
     if direction not in checkpoint.pair:
         hint = "" if checkpoint.pair else "; fairseq-dsl join makes a pair of two models"
         raise BadInput(
             f"{checkpoint.name}: expected a pair that translates {direction}, found {description(checkpoint)}{hint}"
         )
+    tuned_directions(checkpoint)
 
 
 def store(path, direction, point, with_lm):

@@ -64,3 +64,11 @@ def test_refuses_a_checkpoint_without_the_direction(path, tmp_path):
     plain = save_translation(tmp_path / "plain.pt", "de", "en")
     with pytest.raises(BadInput, match="plain.pt: .* found a translation model for de-en; fairseq-dsl join"):
         stored.check_stores(plain, "de-en")
+
+
+def test_a_checkpoint_with_weights_that_are_none_is_refused(path):
+    state = torch.load(path)
+    state["cfg"]["model"]["dual_inference"] = {"en-de": "text"}
+    torch.save(state, path)
+    with pytest.raises(BadInput, match="--store .*dual.pt: the checkpoint's weights of dual inference of en-de"):
+        stored.check_stores(path, "de-en")

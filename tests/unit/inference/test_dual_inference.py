@@ -1,17 +1,19 @@
 """Which translations dual inference chooses, against a calculation sentence by sentence; and when it does not."""
 
 import logging
+from types import SimpleNamespace
 
 import pytest
 import tiny
 import torch
+from fairseq import tasks
 from fairseq.sequence_generator import SequenceGenerator
 from fairseq.token_generation_constraints import pack_constraints
 from omegaconf import open_dict
 from translating import log_p_by_symbol, translate, translating
 
 from fairseq_dsl.errors import BadInput
-from fairseq_dsl.inference import DualGenerator
+from fairseq_dsl.inference import DualGenerator, Hypotheses, dual_inference
 
 
 def score_by_hand(made, source, tokens, a, b=0.0, lm=None):
@@ -180,3 +182,61 @@ def test_scores_beside_a_reference_are_fairseqs(data):
     made = translating(data, reverse_weight=0.5)
     with pytest.raises(BadInput, match="--reverse-weight 0.5: has no effect with --score-reference"):
         translate(made, score_reference=True)
+
+
+def test_no_scores_are_dumped_beside_a_reference(data, tmp_path):
+    made = translating(data, dump_scores=str(tmp_path / "scores.jsonl"))
+    with pytest.raises(BadInput, match="--dump-scores .*scores.jsonl: has no effect with --score-reference"):
+        translate(made, score_reference=True)
+
+
+def test_an_empty_name_of_a_file_of_scores_is_none(data):
+    assert translate(translating(data, reverse_weight=0.5, dump_scores=""))[0]
+
+
+@pytest.mark.parametrize("flag, value", [("reverse_weight", 2.0), ("lm_weight", -1.0)])
+def test_weights_given_to_from_pretrained_are_checked(data, flag, value):
+    cfg = tiny.pair_config(data)
+    cfg.task[flag] = value
+    task = tasks.setup_task(cfg.task, from_checkpoint=True)  # as `from_pretrained` does
+    with pytest.raises(BadInput, match=f"--{flag.replace('_', '-')} {value}: expected a number"):
+        task.build_model(cfg.model, from_checkpoint=True)
+
+
+class TestLanguageOfTheLanguageModel:
+    """With one dictionary for both languages it is told by what the language model says of the translations."""
+
+    @pytest.fixture
+    def checks(self, joined, monkeypatch):
+        """Calls a generator's hook with sentences, by their lengths; and the pairs that were checked."""
+        checked = []
+        monkeypatch.setattr(
+            dual_inference, "refuse_other_language_model", lambda marginal, direction, *sides: checked.append(sides)
+        )
+        made = translating(joined, reverse_weight=0.5)
+        marginal = SimpleNamespace(dictionary=made.task.target_dictionary, name="--target-lm", to=lambda device: None)
+        made.task.inference.marginals = {"en": marginal}
+
+        no_file = SimpleNamespace(write=lambda scored: None)  # but all scores are asked for
+
+        def check(*lengths):
+            found = [{"tokens": torch.tensor([5, 2]), "positional_scores": torch.zeros(2)}]
+            reverse = [made.model.models["en-de"]]
+            generator = made.task.inference.generator(None, tiny.DE_EN, reverse, None, no_file)
+            generator.on_scores([Hypotheses.of(0, torch.tensor([4] * n + [2]), found) for n in lengths])
+            return checked
+
+        return check
+
+    def test_empty_lines_tell_nothing_of_a_language(self, checks):
+        assert not checks(0, 0, 0, 0)
+        sources, _ = checks(0, 1, 2, 3)[0]
+        assert [len(source) for source in sources] == [2, 3, 4]
+
+    def test_a_single_line_is_not_enough(self, checks):
+        assert not checks(3)
+        assert not checks(2)
+        assert len(checks(1)) == 1
+
+    def test_is_checked_once_for_all_generators(self, checks):
+        assert len(checks(1, 2, 3)) == len(checks(1, 2, 3)) == 1
