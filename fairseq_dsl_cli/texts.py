@@ -7,7 +7,7 @@ from typing import List
 
 def read_lines(path: str) -> List[str]:
     """The lines of a file; ends the command where it is not UTF-8."""
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8-sig") as file:  # Windows writes a mark at the start, which is no text
         try:
             text = file.read()
         except UnicodeDecodeError as error:

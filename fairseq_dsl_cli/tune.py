@@ -98,7 +98,7 @@ def run(parser: Parser, args: Namespace) -> None:
         )
     if args.store:
         stored.check_stores(args.store, lists.direction)
-    metric = measure.metric_of(lists.direction, args.tokenize, args.chrf)
+    metric = measure.metric_of(lists.target_lang, args.tokenize, args.chrf)
     reranking = Reranking(lists, references, metric)
     tuned = search(
         reranking.score,

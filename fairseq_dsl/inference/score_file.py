@@ -58,6 +58,7 @@ class ScoreFile:
             hypotheses.append({"text": self.text(hypothesis["tokens"]), "length": len(hypothesis["tokens"]), **known})
         return {
             "direction": str(self.direction),
+            "target_lang": self.direction.target,  # as languages may have hyphens of their own
             "id": one.number,
             "source_length": len(one.source),
             "hypotheses": hypotheses,

@@ -1,8 +1,8 @@
 """How much the reverse direction and the language model count."""
 
 import math
-from dataclasses import dataclass
-from typing import Any, Mapping, Optional
+from dataclasses import asdict, dataclass
+from typing import Any, Dict, Mapping, Optional
 
 from ..checkpoints import plain
 from ..directions import Direction
@@ -12,7 +12,7 @@ from ..ranges import SHARE, WEIGHT
 DEFAULT_LM_WEIGHT = 0.1
 """Safe for weak language models; strong ones of the domain are worth 1 to 2: see ``fairseq-dsl tune``."""
 
-RANGES = {"reverse_weight": SHARE, "lm_weight": WEIGHT}
+RANGES = {"reverse": SHARE, "lm": WEIGHT}
 
 
 @dataclass(frozen=True)
@@ -27,27 +27,31 @@ class Weights:
         """Those that ``fairseq-dsl tune --store`` left in a pair's configuration for a direction."""
         stored = plain(getattr(model_cfg, "dual_inference", None)) or {}
         found = stored.get(str(direction)) or {} if isinstance(stored, dict) else stored
-        if not isinstance(found, dict):
+        if not isinstance(found, dict) or found.keys() - RANGES.keys():
             raise BadInput(
                 f"the checkpoint's weights of dual inference of {direction}: expected those that fairseq-dsl tune "
                 f"--store writes, found {found!r}"
             )
-        return cls._checked(
-            {name: f"the checkpoint's {name} of {direction}" for name in RANGES},
-            {name: found.get(name) for name in RANGES},
-        )
+        return cls._checked(f"the checkpoint's {{}}_weight of {direction}", found)
+
+    def as_stored(self) -> Dict[str, float]:
+        """What `stored` reads.
+
+        By other names than those of the flags: fairseq writes what `from_pretrained` is given into every part of a
+        configuration that has a value of its name.
+        """
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
     @classmethod
     def of_flags(cls, task_cfg: Any) -> "Weights":
         """Those of the flags of the task."""
-        values = {name: getattr(task_cfg, name) for name in RANGES}
-        return cls._checked({name: f"--{name.replace('_', '-')}" for name in RANGES}, values)
+        return cls._checked("--{}-weight", {name: getattr(task_cfg, f"{name}_weight") for name in RANGES})
 
     @classmethod
-    def _checked(cls, names: Mapping[str, str], values: Mapping[str, Any]) -> "Weights":
+    def _checked(cls, flag: str, values: Mapping[str, Any]) -> "Weights":
         for name, within in RANGES.items():
-            within.check(names[name], values[name])
-        return cls(values["reverse_weight"], values["lm_weight"])
+            within.check(flag.format(name), values.get(name))
+        return cls(**values)
 
     def or_else(self, other: "Weights") -> "Weights":
         """With the other's where there is none."""

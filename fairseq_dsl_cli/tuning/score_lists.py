@@ -1,7 +1,6 @@
 """The lists of hypotheses that ``fairseq-generate --dump-scores`` wrote, with their scores."""
 
 import json
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ from fairseq_dsl.errors import BadInput
 
 SCORES = ("forward", "reverse", "lm")
 MOST_NAMED = 3  # sentences, in a message
+MOST = 10**9  # of any number in a line: JSON's may be beyond floats
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class ScoreLists:
 
     Attributes:
         direction: such as ``de-en``.
+        target_lang: the language that was generated.
         texts: of each sentence's hypotheses.
         forward, reverse, lm: log-probabilities in nats; nan where one is not known, and beyond a list's end.
         lengths: of the hypotheses in tokens; 1 beyond a list's end.
@@ -25,6 +26,7 @@ class ScoreLists:
     """
 
     direction: str
+    target_lang: str
     texts: list
     forward: np.ndarray
     reverse: np.ndarray
@@ -79,7 +81,7 @@ def _lines(path):
 def _parse(text, place):
     try:
         line = json.loads(text)
-    except ValueError:  # no JSON, or not UTF-8
+    except (ValueError, RecursionError):  # no JSON, or not UTF-8
         found = "no JSON" if text.endswith(b"\n") else "no JSON, or a line that was cut in the middle"
     else:
         found = _fault(line)
@@ -90,8 +92,9 @@ def _parse(text, place):
 
 def _fault(line):
     """What is wrong with a line's content; None if nothing is."""
-    if not isinstance(line, dict) or not isinstance(line.get("direction"), str):
-        return "no direction"
+    for key in ("direction", "target_lang"):
+        if not isinstance(line, dict) or not isinstance(line.get(key), str):
+            return f"no {key}"
     for key, least in (("id", 0), ("source_length", 1)):
         if not _is_whole(line.get(key), least):
             return f"no {key}"
@@ -106,13 +109,13 @@ def _fault(line):
         for name in SCORES:
             value = hypothesis.get(name, "missing")
             unknown = value is None and name != "forward"
-            if not unknown and not (type(value) in (int, float) and math.isfinite(value)):
+            if not unknown and not (type(value) in (int, float) and abs(value) <= MOST):  # of nan it is not
                 return f"a hypothesis whose {name} score is {value}"
     return None
 
 
 def _is_whole(value, least):
-    return type(value) is int and value >= least
+    return type(value) is int and least <= value <= MOST
 
 
 def _check_of_one_run(lists):
@@ -158,6 +161,7 @@ def _arrays(lists):
                     scores[name][row, column] = hypothesis[name]
     return ScoreLists(
         direction=lists[0]["direction"],
+        target_lang=lists[0]["target_lang"],
         texts=[[hypothesis["text"] for hypothesis in one["hypotheses"]] for one in lists],
         lengths=lengths,
         source_lengths=np.array([[float(one["source_length"])] for one in lists]),

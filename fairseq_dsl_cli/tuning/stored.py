@@ -6,6 +6,7 @@ import torch
 
 from fairseq_dsl.checkpoints import Checkpoint, write_checkpoint
 from fairseq_dsl.errors import BadInput
+from fairseq_dsl.inference import Weights
 from fairseq_dsl.untrusted import checked_loading
 
 from ..kinds import description, tuned_directions
@@ -29,12 +30,10 @@ def store(path, direction, point, with_lm):
         point: the weights, and a score that is not stored.
         with_lm: whether B was tuned; where not, what a language model counts is left to other defaults.
     """
-    weights = {"reverse_weight": point.reverse_weight}
-    if with_lm:
-        weights["lm_weight"] = point.lm_weight
+    weights = Weights(point.reverse_weight, point.lm_weight if with_lm else None)
     with checked_loading():
         state = torch.load(path, map_location="cpu")  # as it is: fairseq's own function would bring it up to date
     model_cfg = state["cfg"]["model"]
     fields = vars(model_cfg) if isinstance(model_cfg, argparse.Namespace) else model_cfg
-    fields["dual_inference"] = {**(fields.get("dual_inference") or {}), direction: weights}
+    fields["dual_inference"] = {**(fields.get("dual_inference") or {}), direction: weights.as_stored()}
     write_checkpoint(state, path)

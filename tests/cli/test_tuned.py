@@ -5,9 +5,10 @@ import shutil
 
 import pytest
 import torch
-from commands import differences, generate, plugin_command
+from commands import differences, edited, generate, plugin_command
 
 from fairseq_dsl.errors import BadInput
+from fairseq_dsl.models import DualTranslationModel
 
 SET = ("--gen-subset", "test", "--scoring", "sacrebleu", "--beam", 5, "--nbest", 1)
 
@@ -53,7 +54,21 @@ def test_stored_weights_are_those_of_generation_without_flags(chain, dual, tmp_p
     stored = generate(chain.data, "de-en", path, *SET, *language_model)
     assert stored.stdout == flagged.stdout != stock.stdout
     assert bleu(stored) == score > bleu(stock) == forward
+    hub = DualTranslationModel.from_pretrained(str(tmp_path), path.name, str(chain.data), target_lm=str(chain.lm["en"]))
+    sources = [source for source, _ in chain.pairs["test"]]
+    assert dict(enumerate(hub.translate(sources))) == stored.hypotheses()
     assert generate(chain.data, "en-de", path, *SET).stdout == generate(chain.data, "en-de", dual, *SET).stdout
+
+
+def test_dual_inference_of_validation_is_not_that_of_translation(chain, dual, tmp_path):
+    """The flags of training are in its checkpoints."""
+    lms = {"task__source_lm": str(chain.lm["de"]), "task__target_lm": str(chain.lm["en"])}
+    path = edited(dual, tmp_path / "dual.pt", task__reverse_weight=0.9, task__lm_weight=2.0, **lms)
+    hub = DualTranslationModel.from_pretrained(str(tmp_path), path.name, str(chain.data))
+    sources = [source for source, _ in chain.pairs["test"]]
+    stock = generate(chain.data, "de-en", dual, *SET)
+    assert generate(chain.data, "de-en", path, *SET).stdout == stock.stdout
+    assert dict(enumerate(hub.translate(sources))) == stock.hypotheses()
 
 
 def test_storing_leaves_all_else_in_a_checkpoint_of_training(chain, dual, tmp_path, capsys):
@@ -62,7 +77,7 @@ def test_storing_leaves_all_else_in_a_checkpoint_of_training(chain, dual, tmp_pa
     generate(chain.data, "de-en", path, *SET, "--dump-scores", dump)
     flags, _, _ = tune(capsys, chain, "de-en", dump, "--store", path)
     before, after = torch.load(dual), torch.load(path)
-    assert after["cfg"]["model"].pop("dual_inference") == {"de-en": {"reverse_weight": float(flags[1])}}
+    assert after["cfg"]["model"].pop("dual_inference") == {"de-en": {"reverse": float(flags[1])}}
     assert "last_optimizer_state" in after
     assert set(differences(before, after)) <= {"/cfg/task/lm_weight", "/cfg/generation/lm_weight"}  # nan is not nan
 

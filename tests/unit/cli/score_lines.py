@@ -11,7 +11,9 @@ def hypothesis(text, forward, reverse=None, lm=None):
 
 
 def line(number, hypotheses, direction="de-en", source_length=4):
-    return {"direction": direction, "id": number, "source_length": source_length, "hypotheses": hypotheses}
+    target = direction.rpartition("-")[2]
+    languages = {"direction": direction, "target_lang": target}
+    return {**languages, "id": number, "source_length": source_length, "hypotheses": hypotheses}
 
 
 def save(path, lines):

@@ -50,7 +50,7 @@ class TestModels:
 
     def test_of_a_pair_say_for_which_directions_it_was_tuned(self, tmp_path):
         model = {"_name": "dual_translation", "pair": {"de-en": {}, "en-de": {}}}
-        model["dual_inference"] = {"en-de": {"reverse_weight": 0.4}}
+        model["dual_inference"] = {"en-de": {"reverse": 0.4}}
         path = save_model(tmp_path / "pair.pt", "dual_translation", model, source_lang="de", target_lang="en")
         assert kinds.check_translates(path, "--system", ["de-en"], pair=True).tuned == {"en-de"}
 

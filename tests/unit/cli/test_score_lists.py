@@ -51,6 +51,7 @@ def test_a_language_model_is_known_by_its_scores(read):
     ("changes", "message"),
     [
         ({"direction": None}, "no direction"),
+        ({"target_lang": 5}, "no target_lang"),
         ({"id": "3"}, "no id"),
         ({"id": -1}, "no id"),
         ({"source_length": 0}, "no source_length"),
@@ -60,6 +61,8 @@ def test_a_language_model_is_known_by_its_scores(read):
         ({"hypotheses": [hypothesis("a", None)]}, "whose forward score is None"),
         ({"hypotheses": [hypothesis("a", -1, float("nan"))]}, "whose reverse score is nan"),
         ({"hypotheses": [{"text": "a", "length": 2, "forward": -1, "reverse": -1}]}, "whose lm score is missing"),
+        ({"hypotheses": [hypothesis("a", -(10**400))]}, "whose forward score is -1000"),
+        ({"source_length": 10**400}, "no source_length"),
     ],
 )
 def test_a_line_of_another_content_is_named(read, changes, message):
@@ -73,6 +76,7 @@ def test_a_line_of_another_content_is_named(read, changes, message):
         (json.dumps(GOOD[0]) + "\n" + json.dumps(GOOD[1])[:50], ":2: .* a line that was cut in the middle"),
         ("H-0\t-0.5\tv1 v2\n", ":1: .* found no JSON"),
         ("[]\n", ":1: .* found no direction"),
+        ("[" * 100_000, ":1: .* found no JSON"),
         ("", ": empty; expected a file of fairseq-generate --dump-scores"),
     ],
 )

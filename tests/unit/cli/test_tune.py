@@ -72,7 +72,7 @@ def test_the_weights_are_stored_and_the_surface_drawn(folder, capsys):
     text = tuned(capsys, "scores.jsonl", "--store", "dual.pt", "--plot", "new/surface.png")
     reverse_weight, lm_weight = re.search(r"--reverse-weight (\S+) --lm-weight (\S+)$", text, re.M).groups()
     stored = torch.load("dual.pt")["cfg"]["model"]["dual_inference"]
-    assert stored == {"de-en": {"reverse_weight": float(reverse_weight), "lm_weight": float(lm_weight)}}
+    assert stored == {"de-en": {"reverse": float(reverse_weight), "lm": float(lm_weight)}}
     assert (folder / "new" / "surface.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -141,7 +141,7 @@ class TestWeights:
         def pair_config(*args):
             cfg = config(*args)
             with open_dict(cfg.model):
-                cfg.model.dual_inference = {"de-en": {"reverse_weight": 0.3, "lm_weight": 0.7}}
+                cfg.model.dual_inference = {"de-en": {"reverse": 0.3, "lm": 0.7}}
             return cfg
 
         monkeypatch.setattr(tiny, "pair_config", pair_config)

@@ -29,6 +29,7 @@ def test_a_line_has_what_is_known_of_a_sentence(tmp_path):
     first, second = map(json.loads, path.read_text().splitlines())
     assert first == {
         "direction": "de-en",
+        "target_lang": "en",
         "id": 3,
         "source_length": 4,
         "hypotheses": [
