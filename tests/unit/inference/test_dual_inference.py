@@ -240,3 +240,8 @@ class TestLanguageOfTheLanguageModel:
 
     def test_is_checked_once_for_all_generators(self, checks):
         assert len(checks(1, 2, 3)) == len(checks(1, 2, 3)) == 1
+
+
+def test_what_validation_lacks_is_said_before_the_first_update(data):
+    with pytest.raises(BadInput, match="--lm-weight 0.5: requires a language model of en.*give --target-lm"):
+        tiny.pair(data, eval_bleu=True, reverse_weight=0.5, lm_weight=0.5)
