@@ -138,3 +138,9 @@ def refusal(folder, command, *arguments):
 def check(message, patterns):
     for pattern in patterns:
         assert re.search(pattern, message), f"{pattern!r} is not in: {message}"
+
+
+def check_training_is_refused(folder, data, flags, patterns):
+    """One update would have been trained, had nobody objected."""
+    own = ["--max-update", 1, "--save-dir", folder, "--marginal-cache", folder / "cache"]
+    check(refusal(folder, train, data, *flags, *own), patterns)
