@@ -128,14 +128,13 @@ def refuse_wrong_marginals(marginals: Mapping[str, Any], sides: Mapping[str, Any
         return None if None in found else sum(found, Likelihood())
 
     own = [likelihood(*pair) for pair in zip(models, languages)]
-    if None in own:
-        return
-    if len({len(model.dictionary) for model in models}) == 1:  # else each reads one language alone
+    if None not in own and len({len(model.dictionary) for model in models}) == 1:  # else each reads one language alone
         other = [likelihood(*pair) for pair in zip(models, reversed(languages))]
         if None not in other:
             refuse_swapped(names, LANGUAGE_MODEL, languages, [[own[0], other[0]], [other[1], own[1]]])
     for model, language, found in zip(models, languages, own):
-        refuse_other_dictionary(model.name, language, found, model.dictionary)
+        if found is not None:
+            refuse_other_dictionary(model.name, language, found, model.dictionary)
 
 
 def refuse_other_language_model(

@@ -74,8 +74,8 @@ def add_arguments(parser: Parser) -> None:
     add(
         "--source-lm",
         metavar="FILE",
-        help="language model of the source language, for the duality gap and dual inference (default: that of each "
-        "pair's training)",
+        help="language model of the source language, for the duality gap and dual inference: of any kind that "
+        "fairseq-train has; scores:DIR is for the gap alone (default: that of each pair's training)",
     )
     add("--target-lm", metavar="FILE", help="language model of the target language")
     add(

@@ -3,15 +3,18 @@
 import os
 from argparse import Namespace
 from dataclasses import dataclass, field
-from typing import FrozenSet, Mapping, Optional
+from typing import FrozenSet, Mapping, Optional, Sequence
 
+import torch
 from fairseq.data import data_utils
 
 from fairseq_dsl.checkpoints import Checkpoint
 from fairseq_dsl.errors import BadInput
 from fairseq_dsl.inference import Weights
+from fairseq_dsl.marginals import NeuralMarginal, marginals_of
+from fairseq_dsl.vocabulary import load_dictionary
 
-from .inputs import checksum
+from .inputs import files_of
 
 
 @dataclass(frozen=True)
@@ -22,11 +25,13 @@ class Trained:
         source: the source language of its primal direction.
         language_models: the files that are still there, by flag.
         tuned: the directions for which its checkpoint has weights of dual inference.
+        marginal_files: of the language models, and of scores that stand in files.
     """
 
     source: str
     language_models: Mapping[str, str] = field(default_factory=dict)
     tuned: FrozenSet[str] = frozenset()
+    marginal_files: Sequence[str] = ()
 
 
 def check_translates(path, flag, directions, pair):
@@ -46,11 +51,12 @@ def check_translates(path, flag, directions, pair):
         raise BadInput(f"{checkpoint.name}: expected {expected}, found {description(checkpoint)}")
     if not pair:
         return None
-    language_models = {f"--{side}-lm": checkpoint.task.get(f"{side}_lm") for side in ("source", "target")}
+    language_models = {f"--{side}-lm": checkpoint.task.get(f"{side}_lm") or "" for side in ("source", "target")}
     return Trained(
         checkpoint.directions[0].source,
-        {flag: path for flag, path in language_models.items() if path and os.path.isfile(path)},
+        {flag: path for flag, path in language_models.items() if os.path.isfile(path)},
         tuned_directions(checkpoint),
+        [str(path) for path in files_of(language_models.values())],
     )
 
 
@@ -64,15 +70,21 @@ def tuned_directions(checkpoint):
     return frozenset(direction for direction, found in weights.items() if found != Weights())
 
 
-def check_language_models(paths):
-    """Refuses what are not two language models; `paths` are their files by flag."""
-    for flag, path in paths.items():
-        checkpoint = Checkpoint(path, flag)
-        if not is_language_model(checkpoint):
-            raise BadInput(f"{checkpoint.name}: expected a language model, found {description(checkpoint)}")
-    if len(set(map(checksum, paths.values()))) == 1:
-        names = " and ".join(f"{flag} {path}" for flag, path in paths.items())
-        raise BadInput(f"{names}: expected one model for each language, found the same for both")
+def check_language_models(given, languages, folder):
+    """Refuses what are not two language models, of whatever kind; returns them as `Marginal` by language.
+
+    Args:
+        given: the values of the flags that name them.
+        folder: of the data, with the dictionaries.
+    """
+    dictionaries = {lang: load_dictionary(os.path.join(folder, f"dict.{lang}.txt")) for lang in languages}
+    marginals = marginals_of(given, languages, dictionaries, torch.device("cpu"))
+    for marginal in marginals.values():
+        if isinstance(marginal, NeuralMarginal):
+            checkpoint = Checkpoint(marginal.path, marginal.flag)
+            if not is_language_model(checkpoint):
+                raise BadInput(f"{checkpoint.name}: expected a language model, found {description(checkpoint)}")
+    return marginals
 
 
 def number_of_sentences(folder, subset, source, target):

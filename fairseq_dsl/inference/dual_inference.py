@@ -56,7 +56,9 @@ class DualInference:
     def weights(self, direction: Direction) -> Weights:
         """A and B of a direction: of the flags, else of the checkpoint; B is safe where neither has it. Said once."""
         if direction not in self._chosen:
-            self._chosen[direction] = self._choose(direction)
+            weights = self._chosen[direction] = self._choose(direction)
+            if weights.lm:
+                self.marginals[direction.target].require_samples(f"dual inference by --lm-weight {weights.lm:g}")
             self._say(direction)
         return self._chosen[direction]
 
@@ -114,6 +116,7 @@ class DualInference:
         device = next(reverse_models[0].parameters()).device
         for one in (marginal, source_marginal):
             if one is not None:
+                one.require_samples("--dump-scores")  # others were asked with the weights
                 one.to(device)
         source = self.dictionaries[direction.source]
         reranker = Reranker(reverse_models, source, self.flags, marginal, source_marginal, max_tokens)

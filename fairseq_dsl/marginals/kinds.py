@@ -8,10 +8,12 @@ import torch
 from fairseq.data import Dictionary
 
 from ..errors import BadInput
+from .given import GivenScores
+from .kenlm import KenLMMarginal
 from .marginal import Marginal
 from .neural import NeuralMarginal
 
-KINDS: Sequence[Type[Marginal]] = (NeuralMarginal,)
+KINDS: Sequence[Type[Marginal]] = (GivenScores, KenLMMarginal, NeuralMarginal)
 """The first that reads what a flag names is taken."""
 
 

@@ -86,6 +86,31 @@ class Marginal(abc.ABC):
             raise BadInput(f"{self.name}: gives a sentence log P = {found}; expected a finite number for each")
         return scores
 
+    @property
+    def refuses_samples(self) -> Optional[str]:
+        """Why it cannot score every sentence over the dictionary, such as samples; None where it can."""
+        return None
+
+    def require_samples(self, who: str):
+        """Refuse a kind that cannot score every sentence, as early as possible.
+
+        Args:
+            who: is in need of it, for the message.
+        """
+        reason = self.refuses_samples
+        if reason:
+            raise BadInput(f"{self.name}: {reason}; {who} requires a language model that scores any sentence")
+
+    def of_split(self, split: str, shard: int, sentences: int) -> Optional[np.ndarray]:
+        """The scores of a split, ``(sentences,)``, in nats, if they are given; None if the sentences are to be scored.
+
+        Args:
+            split: its name.
+            shard: the number of the data folder that it is read from, from 0.
+            sentences: how many it has.
+        """
+        return None
+
     def release(self):  # noqa: B027  (not all have something to let go of)
         """Let go of what takes memory; it is loaded again when it is asked for a score."""
 

@@ -25,6 +25,8 @@ class Side:
         sentences: LongTensors that end in the end-of-sentence symbol.
         sizes: their lengths, ``(sentences,)``.
         files: what they were read from: the content that the cache is keyed by.
+        split: the name of the split.
+        shard: the number of its data folder, from 0.
         wanted: the indices that training or validation will use: not empty, nor too long for the translation models.
     """
 
@@ -32,10 +34,12 @@ class Side:
     sizes: np.ndarray
     files: List[str]
     wanted: np.ndarray
+    split: str = "train"
+    shard: int = 0
 
 
 class SplitScorer:
-    """Scores splits by the marginals of both languages, or takes the scores from the cache.
+    """Scores splits by the marginals of both languages, or takes the scores that are given, or in the cache.
 
     Args:
         marginals: by language.
@@ -61,10 +65,14 @@ class SplitScorer:
 
         NaN stands for a sentence that its marginal cannot take; `BadInput` is raised if a wanted one is so.
         """
-        stored, keys = self._from_cache(sides)
-        scores = {language: found for language, found in stored.items() if found is not None}
+        given = {
+            language: self.marginals[language].of_split(side.split, side.shard, len(side.sizes))
+            for language, side in sides.items()
+        }
+        stored, keys = self._from_cache({language: sides[language] for language in sides if given[language] is None})
+        scores = {language: found for language, found in {**given, **stored}.items() if found is not None}
         missing = [language for language in sides if language not in scores]
-        if missing:
+        if missing or not stored:
             refuse_wrong_marginals(self.marginals, sides)
         for language in missing:
             scores[language] = self._compute(self.marginals[language], sides[language])

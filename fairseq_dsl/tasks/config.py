@@ -41,11 +41,14 @@ class DirectionConfig(TranslationConfig):
 class DualTranslationTaskConfig(DirectionConfig):
     source_lm: Optional[str] = field(
         default=None,
-        metadata={"help": "language model of the source language: a checkpoint of --task language_modeling"},
+        metadata={
+            "help": "language model of the source language: a checkpoint of --task language_modeling; an n-gram model "
+            "of KenLM (.arpa, or binary); or scores:DIR, log P of each sentence, in nats, in DIR/SPLIT.LANG"
+        },
     )
     target_lm: Optional[str] = field(
         default=None,
-        metadata={"help": "language model of the target language: a checkpoint of --task language_modeling"},
+        metadata={"help": "language model of the target language, in the same way"},
     )
     marginal_cache: Optional[str] = field(
         default=None,

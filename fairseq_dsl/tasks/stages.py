@@ -181,7 +181,7 @@ class Learning:
         cache = ScoreCache(self.cfg.marginal_cache or os.path.join(first_folder(self.cfg), "marginal-cache"))
         wanted = self._wanted(dataset)
         sides = {
-            language: Side(sentences, sizes, self.splits.files(split, shard, language, combine), wanted)
+            language: Side(sentences, sizes, self.splits.files(split, shard, language, combine), wanted, split, shard)
             for language, (sentences, sizes) in dataset.sides.items()
         }
         return SplitScorer(self.marginals, cache, self.device, self._progress).scores(sides)

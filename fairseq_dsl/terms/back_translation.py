@@ -6,6 +6,7 @@ from functools import partial
 from ..objectives import log_importance_weights
 from ..ranges import number
 from ..sampling import SAMPLES, RoundTrip, in_order
+from .resources import Resources
 from .round_trip import ProposalConfig, ProposalTerm
 from .term import Outputs, Part, Step
 
@@ -30,6 +31,11 @@ class BackTranslation(ProposalTerm):
         "bound_kl": "bounded",
         "bound_gap": "bounded",
     }
+
+    def __init__(self, cfg: BackTranslationConfig, given: Resources):
+        super().__init__(cfg, given)
+        if given.marginals:
+            self.require_marginals("the bound")
 
     def part(self, step: Step, trip: RoundTrip) -> Part:
         batch = self.batch_back(trip)

@@ -118,10 +118,13 @@ class RoundTripTerm(SampledTerm):
         self.save(trip.there, trip.numbers, trip.sentences, samples.by_sentence, **columns)
 
     def require_marginals(self, what: str):
+        """Refuse to go without language models, and those that cannot score samples."""
         if not self.given.marginals:
             raise BadInput(
                 f"--criterion {self.given.criterion}: {what} requires language models; give --source-lm and --target-lm"
             )
+        for marginal in self.given.marginals.values():
+            marginal.require_samples(f"--criterion {self.given.criterion}")
 
 
 class ProposalTerm(RoundTripTerm):

@@ -21,9 +21,6 @@ def check(parser, args, systems):
         parser.error(f"-s {primal[0]} -t {primal[1]}: expected two languages")
     if (args.source_lm is None) != (args.target_lm is None):
         parser.error("--source-lm and --target-lm: the duality gap requires both")
-    for flag, path in (("--source-lm", args.source_lm), ("--target-lm", args.target_lm)):
-        if path is not None:
-            parser.check(flag, arguments.input_file, path)
     parser.check("--data-bin", arguments.input_folder, args.data_bin)
     parser.check("--user-dir", arguments.input_folder, args.user_dir)
     parser.check("--output", arguments.output_folder, args.output)
@@ -63,7 +60,11 @@ def check(parser, args, systems):
         if system.is_pair:
             pairs[system.name] = found[0]
     if args.source_lm:
-        kinds.check_language_models({"--source-lm": args.source_lm, "--target-lm": args.target_lm})
+        given = {"--source-lm": args.source_lm, "--target-lm": args.target_lm}
+        marginals = kinds.check_language_models(given, primal, args.data_bin)
+        if args.dual_inference and any(args.weights.lm.get(direction) != 0 for direction in directions):
+            for marginal in marginals.values():
+                marginal.require_samples("--dual-inference, unless with --lm-weight 0,")
     check_dual_inference(parser, args, pairs)
     return sentences, pairs
 

@@ -43,7 +43,7 @@ def make_jobs(args, systems, pairs, count):
                 name=f"{system.name} duality gap",
                 command=command,
                 log=Path(args.output) / f"{system.name}.gap.log",
-                inputs=[*inputs(args, command), *trained.language_models.values()],
+                inputs=[*inputs(args, command), *trained.marginal_files],
             )
     return generations, validations
 

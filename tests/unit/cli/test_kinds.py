@@ -46,7 +46,17 @@ class TestModels:
     def test_of_a_pair_name_its_language_models_that_are_there(self, folder, tmp_path):
         lm = str(folder / "lm.de.pt")
         path = save_pair(tmp_path / "pair.pt", "de", "en", source_lm=lm, target_lm="gone.pt")
-        assert kinds.check_translates(path, "--system", ["de-en"], pair=True).language_models == {"--source-lm": lm}
+        trained = kinds.check_translates(path, "--system", ["de-en"], pair=True)
+        assert trained.language_models == {"--source-lm": lm} and trained.marginal_files == [lm]
+
+    def test_of_a_pair_name_the_files_of_the_scores_that_it_was_given(self, tmp_path):
+        scores = tmp_path / "scores"
+        scores.mkdir()
+        (scores / "test.de").write_text("-1\n")
+        given = f"scores:{scores}"
+        path = save_pair(tmp_path / "pair.pt", "de", "en", source_lm=given, target_lm=given)
+        trained = kinds.check_translates(path, "--system", ["de-en"], pair=True)
+        assert trained.language_models == {} and trained.marginal_files == [str(scores / "test.de")]
 
     def test_of_a_pair_say_for_which_directions_it_was_tuned(self, tmp_path):
         model = {"_name": "dual_translation", "pair": {"de-en": {}, "en-de": {}}}
@@ -54,11 +64,21 @@ class TestModels:
         path = save_model(tmp_path / "pair.pt", "dual_translation", model, source_lang="de", target_lang="en")
         assert kinds.check_translates(path, "--system", ["de-en"], pair=True).tuned == {"en-de"}
 
-    def test_of_the_gap_are_two_language_models(self, folder, tmp_path):
+    def test_of_the_gap_are_two_language_models(self, folder, data, tmp_path):
         lm, copy = folder / "lm.de.pt", tmp_path / "copy.pt"
         copy.write_bytes(lm.read_bytes())
-        kinds.check_language_models({"--source-lm": str(lm), "--target-lm": str(folder / "lm.en.pt")})
-        with pytest.raises(BadInput, match="found the same for both"):
-            kinds.check_language_models({"--source-lm": str(lm), "--target-lm": str(copy)})
+
+        def check(second):
+            given = {"--source-lm": str(lm), "--target-lm": str(second)}
+            return kinds.check_language_models(given, ("de", "en"), data)
+
+        assert [*check(folder / "lm.en.pt")] == ["de", "en"]
+        with pytest.raises(BadInput, match="are the same file, or its copy"):
+            check(copy)
+        with pytest.raises(BadInput, match="--target-lm .*gone.pt: no such file"):
+            check("gone.pt")
         with pytest.raises(BadInput, match="--target-lm .*expected a language model, found a translation model"):
-            kinds.check_language_models({"--source-lm": str(lm), "--target-lm": str(folder / "de-en.pt")})
+            check(folder / "de-en.pt")
+        with pytest.raises(BadInput, match="--target-lm scores:gone: no such folder"):
+            check("scores:gone")
+        assert check(f"scores:{tmp_path}")["en"].refuses_samples
