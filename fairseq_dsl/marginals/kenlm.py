@@ -11,8 +11,9 @@ import torch
 from fairseq.data import Dictionary
 from torch import Tensor
 
-from ..errors import BadInput, first_line
+from ..errors import BadInput
 from ..files import content_digest
+from ..swaps import Likelihood
 from .marginal import Marginal
 
 logger = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class KenLMMarginal(Marginal):
         try:
             model = kenlm.Model(self.path, config)
         except (OSError, RuntimeError) as error:
-            reason = first_line(error.__cause__ or error)
+            reason = " ".join(str(error.__cause__ or error).split()).rpartition(" threw ")[-1]  # which of its own code
             raise BadInput(f"{self.name}: expected an n-gram model, found what KenLM cannot read ({reason})") from error
         words = [symbol for symbol in self.dictionary.symbols[self.dictionary.nspecial :] if not _is_made_up(symbol)]
         unknown = [word for word in words if word not in model]
@@ -90,6 +91,9 @@ class KenLMMarginal(Marginal):
     def _is_closed(self) -> bool:
         [(log10, _, _)] = self._model.full_scores(UNKNOWN, bos=False, eos=False)
         return log10 <= NO_PROBABILITY
+
+    def likelihood(self, sentences: List[Tensor]) -> Optional[Likelihood]:
+        return None if self._is_closed else super().likelihood(sentences)
 
     def _score(self, sentences: List[Tensor]) -> np.ndarray:
         return np.array([self._log_prob(sentence.tolist()) for sentence in sentences]) * math.log(10)

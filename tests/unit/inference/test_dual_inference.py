@@ -50,6 +50,17 @@ def test_order_and_scores_equal_a_calculation_by_sentence(data, lms, source, tar
     assert reordered  # the case has something to show
 
 
+def test_scores_of_the_data_alone_are_refused_unless_they_have_no_weight(data, tmp_path):
+    scores = f"scores:{tmp_path}"
+    for flags in ({"reverse_weight": 0.5}, {"reverse_weight": 0.5, "lm_weight": 0.2}):
+        with pytest.raises(
+            BadInput, match=f"--target-lm {scores}: has scores of .*; dual inference by --lm-weight 0.[12]"
+        ):
+            translate(translating(data, target_lm=scores, **flags))
+    _, generator = translate(translating(data, target_lm=scores, reverse_weight=0.5, lm_weight=0.0))
+    assert isinstance(generator, DualGenerator)
+
+
 def test_without_a_weight_the_generator_is_fairseqs_own(data):
     for flags in ({}, {"reverse_weight": 0.0}):
         made = translating(data, **flags)

@@ -59,6 +59,19 @@ class TestWhatAMethodNeeds:
         ):
             tiny.learns_by(bare, method)
 
+    @pytest.mark.parametrize("method", ROUND_TRIPS)
+    def test_language_models_that_score_samples(self, data, tmp_path, method):
+        for language, score in (("de", "-1"), ("en", "-2")):
+            (tmp_path / f"train.{language}").write_text(f"{score}\n" * len(tiny.PAIRS))
+        mono = tiny.write_monolingual(tmp_path / "mono", [["w1"]], tiny.dictionary(tiny.WORDS["de"]))
+        scores = f"scores:{tmp_path}"
+        made = tiny.pair(data, "transformer", source_lm=scores, target_lm=scores, source_mono=mono)
+        message = f"--source-lm {scores}: has scores of .*; --criterion {method} requires a language model that scores"
+        with pytest.raises(BadInput, match=message):
+            tiny.learns_by(made, method)
+        if method == "dual_learning":
+            tiny.learns_by(made, method, reward_alpha=0.0)  # which asks for none
+
     @pytest.mark.parametrize("method, settings", [
         ("dual_learning", dict(reward_alpha=0.0)), ("back_translation_cross_entropy", {}), ("minimum_risk", {}),
     ])  # fmt: skip
