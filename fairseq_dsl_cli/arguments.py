@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 from pathlib import Path
 from typing import Callable, Iterable, NoReturn, Optional
 
@@ -53,6 +54,15 @@ def input_file(text: str) -> str:
     if not os.path.isfile(text):
         raise argparse.ArgumentTypeError(f"expected a file, found {_found(text)}")
     return text
+
+
+def language_model(text: str) -> str:
+    """The type of an option that names a language model: a file, or what a kind of marginal reads by its name.
+
+    >>> language_model("scores:DIR")
+    'scores:DIR'
+    """
+    return text if re.match(r"[a-z]+:", text) else input_file(text)
 
 
 def input_folder(text: str) -> str:

@@ -21,6 +21,9 @@ def check(parser, args, systems):
         parser.error(f"-s {primal[0]} -t {primal[1]}: expected two languages")
     if (args.source_lm is None) != (args.target_lm is None):
         parser.error("--source-lm and --target-lm: the duality gap requires both")
+    for flag, path in (("--source-lm", args.source_lm), ("--target-lm", args.target_lm)):
+        if path is not None:
+            parser.check(flag, arguments.language_model, path)
     parser.check("--data-bin", arguments.input_folder, args.data_bin)
     parser.check("--user-dir", arguments.input_folder, args.user_dir)
     parser.check("--output", arguments.output_folder, args.output)

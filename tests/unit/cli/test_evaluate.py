@@ -59,6 +59,17 @@ def test_flags_that_cannot_be_are_refused_in_one_line(tmp_path, words, flags, me
     assert not (tmp_path / "out").exists()
 
 
+def test_scores_of_the_data_are_no_language_models_of_dual_inference(tmp_path, words, monkeypatch):
+    monkeypatch.setattr(children, "start", None)
+    scores = ["--source-lm", f"scores:{tmp_path}", "--target-lm", f"scores:{tmp_path}"]
+    with pytest.raises(BadInput, match="--source-lm scores:.*; --dual-inference, unless with --lm-weight 0, requires"):
+        run([*words, *scores, "--dual-inference"])
+    assert not (tmp_path / "out").exists()
+    for flags in ([], ["--dual-inference", "--lm-weight", "0"]):  # of the gap they are
+        with pytest.raises(TypeError, match="NoneType"):  # what would be the first command
+            run([*words, *scores, *flags])
+
+
 def test_a_name_of_dual_inference_is_taken_once(words, tmp_path, capsys):
     other = ["--system", f"control + dual inference={tmp_path}/dual.pt"]
     with pytest.raises(SystemExit):
