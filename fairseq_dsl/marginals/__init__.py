@@ -4,9 +4,22 @@ They are constants of the data: each sentence is scored before training.
 """
 
 from .cache import ScoreCache
+from .given import GivenScores
+from .kenlm import KenLMMarginal
 from .kinds import KINDS, marginals_for, marginals_of
 from .marginal import Marginal
 from .neural import NeuralMarginal
 from .split import Side, SplitScorer
 
-__all__ = ["KINDS", "Marginal", "NeuralMarginal", "ScoreCache", "Side", "SplitScorer", "marginals_for", "marginals_of"]
+__all__ = [
+    "KINDS",
+    "GivenScores",
+    "KenLMMarginal",
+    "Marginal",
+    "NeuralMarginal",
+    "ScoreCache",
+    "Side",
+    "SplitScorer",
+    "marginals_for",
+    "marginals_of",
+]
