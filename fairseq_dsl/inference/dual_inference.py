@@ -56,9 +56,10 @@ class DualInference:
     def weights(self, direction: Direction) -> Weights:
         """A and B of a direction: of the flags, else of the checkpoint; B is safe where neither has it. Said once."""
         if direction not in self._chosen:
-            weights = self._chosen[direction] = self._choose(direction)
+            weights = self._choose(direction)
             if weights.lm:
                 self.marginals[direction.target].require_samples(f"dual inference by --lm-weight {weights.lm:g}")
+            self._chosen[direction] = weights
             self._say(direction)
         return self._chosen[direction]
 

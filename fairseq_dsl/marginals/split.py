@@ -25,17 +25,17 @@ class Side:
         sentences: LongTensors that end in the end-of-sentence symbol.
         sizes: their lengths, ``(sentences,)``.
         files: what they were read from: the content that the cache is keyed by.
-        split: the name of the split.
-        shard: the number of its data folder, from 0.
         wanted: the indices that training or validation will use: not empty, nor too long for the translation models.
+        split: the name of the split.
+        shard: the number of the data folder that it is read from, from 0.
     """
 
     sentences: torch.utils.data.Dataset
     sizes: np.ndarray
     files: List[str]
     wanted: np.ndarray
-    split: str = "train"
-    shard: int = 0
+    split: str
+    shard: int
 
 
 class SplitScorer:

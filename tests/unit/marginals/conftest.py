@@ -35,7 +35,7 @@ class Corpus:
         sizes = np.array([len(sentence) for sentence in sentences])
         files = [str(self.folder / f"train.{language}.{ending}") for ending in ("bin", "idx")]
         wanted = np.arange(len(pairs)) if wanted is None else np.array(wanted)
-        return Side(sentences, sizes, files, wanted)
+        return Side(sentences, sizes, files, wanted, "train", 0)
 
     def marginals(self, paths=None, dictionaries=None):
         paths, dictionaries = paths or self.paths, dictionaries or {"de": self.symbols, "en": self.symbols}
