@@ -265,3 +265,21 @@ def dual_inference_score(
     """
     both = reverse / source_length + lm_weight * marginal / target_length
     return (1 - reverse_weight) * forward / target_length + reverse_weight * both
+
+
+def dual_cross_entropy(forward: Tensor, reverse: Tensor, target_length: Tensor, source_length: Tensor) -> Tensor:
+    """|H(y|x) - H(x|y)| + (H(y|x) + H(x|y))/2 with H(y|x) = -log P(y|x)/|y|, nats per token; all of one shape.
+
+    Small where both models find the other side likely, and equally so. Junczys-Dowmunt 2018, "Dual Conditional
+    Cross-Entropy Filtering of Noisy Parallel Corpora" (https://arxiv.org/abs/1809.00197); exp of
+    minus it is a score from 0 to 1.
+
+    Args:
+        forward, reverse: log P(y|x) and log P(x|y), in nats.
+        target_length, source_length: |y| and |x|, with the end-of-sentence symbol.
+
+    >>> dual_cross_entropy(*map(torch.tensor, (-6.0, -4.0, 3.0, 4.0))).item()
+    2.5
+    """
+    primal, dual = -forward / target_length, -reverse / source_length
+    return (primal - dual).abs() + (primal + dual) / 2

@@ -7,7 +7,7 @@ order, and a model loaded with it outputs garbage without an error.
 import itertools
 import logging
 import os
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Mapping, Optional
 
 import numpy as np
 import torch
@@ -149,3 +149,58 @@ def vocabulary_difference(found: Dictionary, expected: Dictionary) -> Optional[s
     symbols = itertools.zip_longest(found.symbols, expected.symbols)
     differences = (f"symbol {i} is {a!r} there and {b!r}" for i, (a, b) in enumerate(symbols) if a != b)
     return next(differences, None)
+
+
+def dictionaries_of(models: Mapping[Any, Any], data: Optional[str] = None) -> Dict[str, Dictionary]:
+    """The dictionaries of two models by language.
+
+    All that are known are held together: those that the checkpoints contain, those of the folder `data`, and, of a
+    checkpoint without, those of the data folder of its training. Raises `BadInput` where two differ, or none is known.
+
+    Args:
+        models: the `Checkpoint` of each `Direction`.
+        data: the folder of ``--data``.
+    """
+    return {direction.source: _dictionary_of_all(direction.source, models, data) for direction in models}
+
+
+def _dictionary_of_all(language: str, models: Mapping[Any, Any], data: Optional[str]) -> Dictionary:
+    file_name = f"dict.{language}.txt"
+    known = [(one.name, one.dictionaries[language]) for one in models.values() if language in one.dictionaries]
+    if data is not None:
+        path = os.path.join(data, file_name)
+        if not os.path.isfile(path):
+            raise BadInput(f"--data {data}: contains no {file_name}")
+        known.append((f"--data {path}", load_dictionary(path)))
+    for checkpoint in models.values():
+        if language in checkpoint.dictionaries:
+            continue
+        own = checkpoint.own_dictionary(file_name)
+        if own is not None:
+            known.append((f"the {file_name} of {checkpoint.name}", own))
+        elif known:
+            logger.warning(
+                f"{checkpoint.name}: cannot tell whether it was trained with the {language} dictionary of "
+                f"{known[0][0]}: it contains none, and its data folder ({checkpoint.task.get('data')}) was not found"
+            )
+    if not known:
+        *others, last = dict.fromkeys(checkpoint.path for checkpoint in models.values())  # a pair's is one
+        contain = f"{' and '.join([*others, last])}: contain{'' if others else 's'}"
+        raise BadInput(
+            f"{contain} no {language} dictionary, and {file_name} is neither in the same folder nor in the data folder "
+            "of training; expected --data DATA_BIN, a folder that contains it"
+        )
+    (place, dictionary), *others = known
+    for other, found in others:
+        difference = vocabulary_difference(dictionary, found)
+        if difference:
+            raise BadInput(f"{other}: expected the {language} dictionary of {place}, found another: {difference} here")
+    for direction, checkpoint in models.items():
+        side = "encoder" if language == direction.source else "decoder"
+        rows = checkpoint.parameters.get(f"{side}.embed_tokens.weight")
+        if rows is not None and len(rows) != len(dictionary):
+            raise BadInput(
+                f"{checkpoint.name}: expected a model with the {len(dictionary)} symbols of the {language} dictionary "
+                f"of {place}, found one with {len(rows)}"
+            )
+    return dictionary

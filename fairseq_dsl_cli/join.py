@@ -38,10 +38,11 @@ def run(parser: Parser, args: Namespace) -> None:
 
     from fairseq_dsl.checkpoints import save_pair
     from fairseq_dsl.directions import Direction
+    from fairseq_dsl.vocabulary import dictionaries_of
 
     from . import joining
 
     said = Direction(args.source_lang, args.target_lang) if args.source_lang else None
     models = joining.models_of([args.primal, args.dual], said)
-    save_pair(models, joining.dictionaries_of(models, args.data), args.output)
+    save_pair(models, dictionaries_of(models, args.data), args.output)
     print(f"wrote {args.output}: {' and '.join(map(str, models))}")

@@ -21,6 +21,8 @@ COMMANDS = {
     "export": "write one direction of a pair checkpoint as an ordinary fairseq checkpoint",
     "join": "make a pair checkpoint of two ordinary translation checkpoints",
     "tune": "choose the weights of dual inference by the scores of fairseq-generate --dump-scores",
+    "score": "score the pairs of a parallel corpus by both directions and language models",
+    "filter": "clean a parallel corpus by the scores of fairseq-dsl score",
     "average": "average the parameters of several checkpoints of one training run",
     "evaluate": "translate a test set with several systems and compare them with a control",
     "report": "write a report of training runs and an evaluation: Markdown with plots",

@@ -120,7 +120,9 @@ def dual_inference(bench):
     """Scoring the hypotheses of a beam by the reverse model, and by a language model, against finding them."""
     batches, search, reranker = bench.reranking(beam=10)
     found = [search(batch) for batch in batches]
-    by_reverse = Reranker(reranker.models, reranker.source, reranker.flags, None, None, reranker.max_tokens)
+    by_reverse = Reranker(
+        reranker.reverse.models, reranker.source, reranker.reverse.flags, None, None, reranker.max_tokens
+    )
     sides = {
         "search": lambda: [search(batch) for batch in batches],
         "reverse": lambda: [by_reverse.score(*one) for one in zip(batches, found)],

@@ -78,11 +78,12 @@ def join(parser, args, system) -> str:
     """
     from fairseq_dsl.checkpoints import save_pair
     from fairseq_dsl.directions import Direction
+    from fairseq_dsl.vocabulary import dictionaries_of
 
     from .. import joining
 
     path = os.path.join(args.output, f"{system.name}.joined.pt")
     arguments.refuse_overwriting(parser, path, system.paths)
     models = joining.models_of(list(system.paths), Direction(args.source_lang, args.target_lang))
-    save_pair(models, joining.dictionaries_of(models, args.data_bin), path)
+    save_pair(models, dictionaries_of(models, args.data_bin), path)
     return path

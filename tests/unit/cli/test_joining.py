@@ -9,6 +9,7 @@ from fairseq_dsl.checkpoints import Checkpoint
 from fairseq_dsl.directions import Direction
 from fairseq_dsl.errors import BadInput
 from fairseq_dsl.vocabulary import NAME as DICTIONARIES
+from fairseq_dsl.vocabulary import dictionaries_of
 from fairseq_dsl_cli import joining
 from fairseq_dsl_cli.main import run
 
@@ -45,7 +46,7 @@ def pair(tmp_path):
 
 
 def found(paths, data=None):
-    return joining.dictionaries_of(joining.models_of(paths), data)
+    return dictionaries_of(joining.models_of(paths), data)
 
 
 class TestModels:

@@ -9,7 +9,7 @@ import torch
 from fairseq.sequence_scorer import SequenceScorer
 
 from fairseq_dsl.inference import Hypotheses, Reranker
-from fairseq_dsl.inference.reranker import marginals
+from fairseq_dsl.inference.forced import marginals
 
 SYMBOLS = SimpleNamespace(pad=lambda: 1, eos=lambda: 2)
 
@@ -57,8 +57,8 @@ def test_each_hypothesis_gets_its_own_scores_and_equal_ones_are_scored_once(rera
     assert second.reverse.tolist() == [3 * 1000 + 15, 3 * 1400 + 15]
     assert first.marginal.tolist() == [10, 20, 10] and second.marginal.tolist() == [10, 14]
     assert sorted(sum(reranker.marginal.calls, [])) == [(4, 4, 4, 2), (8, 2), (9, 9, 2)]
-    assert sum(rows for rows, _ in reranker.models[0].batches) == 4  # of five pairs, two of which are the same
-    assert all(rows * width <= 12 for rows, width in reranker.models[0].batches)
+    assert sum(rows for rows, _ in reranker.reverse.models[0].batches) == 4  # of five pairs, two of which are the same
+    assert all(rows * width <= 12 for rows, width in reranker.reverse.models[0].batches)
 
 
 def test_what_is_too_long_for_a_model_has_no_score_of_it(reranker):

@@ -1,0 +1,263 @@
+"""What a pair and two language models say of sentence pairs that are given."""
+
+import math
+from argparse import Namespace
+from dataclasses import dataclass, fields
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+
+import numpy as np
+import torch
+from fairseq.data import Dictionary
+from fairseq.data.encoders import build_bpe
+from fairseq.tasks.translation import TranslationConfig, TranslationTask
+from torch import Tensor
+
+from ..checkpoints import Checkpoint
+from ..directions import Direction, Directions
+from ..errors import BadInput, first_line
+from ..marginals import Marginal, marginal_of, marginals_of
+from ..models import PairBuilder
+from ..objectives import dual_cross_entropy, duality_gap
+from ..swaps import refuse_other_language_model
+from ..vocabulary import dictionaries_of
+from .forced import ForcedDecoder, Item, each, marginals
+
+MAX_TOKENS = 4096  # of a batch
+
+Sentence = Union[str, Tensor]
+"""A text, or its symbols with the end-of-sentence symbol."""
+
+
+@dataclass(frozen=True)
+class PairScore:
+    """The scores of a pair (x, y), in nats; nan where one is not known, as the reason says.
+
+    Attributes:
+        source_length, target_length: |x| and |y|, in tokens with the end-of-sentence symbol.
+        forward, reverse: log P(y|x), log P(x|y).
+        source_lm, target_lm: log P(x), log P(y).
+        gap: of duality.
+        cross_entropy: `objectives.dual_cross_entropy`, nats per token.
+        score: exp of minus it, from 0 to 1.
+        unknown: how many symbols of x and y are not in the dictionaries.
+        reason: why scores are missing; empty where none is, or no language model was given.
+    """
+
+    source_length: int
+    target_length: int
+    forward: float
+    reverse: float
+    source_lm: float
+    target_lm: float
+    gap: float
+    cross_entropy: float
+    score: float
+    unknown: int
+    reason: str
+
+
+COLUMNS = tuple(field.name for field in fields(PairScore))
+SCORES = tuple(field.name for field in fields(PairScore) if field.type is float)
+
+
+class PairScorer:
+    """Scores sentence pairs by both directions of a pair and by marginals; x is of the primal direction's source.
+
+        >>> scorer = PairScorer.load("dual.pt", source_lm="lm.de.pt", target_lm="lm.en.pt")  # doctest: +SKIP
+        >>> scorer.score([("Ein Hund läuft .", "A dog runs .")])[0].score  # doctest: +SKIP
+        0.47
+
+    Args:
+        decoders: of each direction, primal first.
+        dictionaries: by language.
+        marginals: those that there are, by language.
+        device: where the models are.
+        encode: makes of a text words of the dictionaries with spaces between them.
+        max_tokens: of a batch.
+    """
+
+    def __init__(
+        self,
+        decoders: Mapping[Direction, ForcedDecoder],
+        dictionaries: Mapping[str, Dictionary],
+        marginals: Mapping[str, Marginal],
+        device: torch.device,
+        encode: Optional[Callable[[str], str]] = None,
+        max_tokens: int = MAX_TOKENS,
+    ):
+        primal, dual = decoders
+        self.directions = Directions(primal, active=primal)
+        self.decoders = decoders
+        self.dictionaries = dictionaries
+        self.marginals = marginals
+        self.device = device
+        self.encode = encode or (lambda text: text)
+        self.max_tokens = max_tokens
+        forward, reverse = decoders[primal], decoders[dual]
+        self.longest = (
+            min(forward.longest_source, reverse.longest_target),
+            min(forward.longest_target, reverse.longest_source),
+        )
+
+    @classmethod
+    def load(
+        cls,
+        path: str,
+        data: Optional[str] = None,
+        source_lm: Optional[str] = None,
+        target_lm: Optional[str] = None,
+        bpe: Optional[str] = None,
+        sentencepiece_model: Optional[str] = None,
+        device: Union[str, torch.device] = "cpu",
+        max_tokens: int = MAX_TOKENS,
+    ) -> "PairScorer":
+        """Of the checkpoint of a pair, with the dictionaries that it carries.
+
+        Args:
+            data: a folder with the dictionaries of a checkpoint that carries none.
+            source_lm, target_lm: what ``--source-lm`` and ``--target-lm`` name; either may be missing.
+            bpe: ``sentencepiece``, for text that is not segmented.
+
+        Raises `BadInput` where the files do not fit each other.
+        """
+        device = torch.device(device)
+        checkpoint = Checkpoint(path, "--path")
+        if not checkpoint.pair:
+            raise BadInput(f"{checkpoint.name}: expected a pair, found one model; fairseq-dsl join makes a pair of two")
+        parts = {direction: checkpoint.direction(direction) for direction in checkpoint.directions}
+        dictionaries = dictionaries_of(parts, data)
+        named = {"--source-lm": source_lm, "--target-lm": target_lm}
+        found = _marginals(named, next(iter(parts)), dictionaries, device)
+        encode = _encoder(bpe, sentencepiece_model)
+        return cls(_decoders(checkpoint, parts, dictionaries, device), dictionaries, found, device, encode, max_tokens)
+
+    def symbols(self, sentence: Sentence, language: str) -> Tensor:
+        """The symbols of a sentence, with the end-of-sentence symbol."""
+        if isinstance(sentence, Tensor):
+            return sentence.cpu()
+        return self.dictionaries[language].encode_line(self.encode(sentence), add_if_not_exist=False).long()
+
+    def score(self, pairs: Sequence[Tuple[Sentence, Sentence]]) -> List[PairScore]:
+        """The scores of pairs (x, y) in their order: of texts, or of symbols with the end-of-sentence symbol."""
+        source, target = self.directions.languages
+        sentences = [(self.symbols(x, source), self.symbols(y, target)) for x, y in pairs]
+        reasons = [self._reason(pair) for pair in sentences]
+        scored = [i for i, reason in enumerate(reasons) if not reason]
+        columns = {name: np.full(len(pairs), math.nan) for name in SCORES}
+        for name, column in self._columns([sentences[i] for i in scored]).items():
+            columns[name][scored] = column
+        found = []
+        for i, (pair, reason) in enumerate(zip(sentences, reasons)):
+            scores = {name: float(column[i]) for name, column in columns.items()}
+            reason = reason or self._reason_of_marginals(pair)
+            found.append(PairScore(len(pair[0]), len(pair[1]), **scores, unknown=self._unknown(pair), reason=reason))
+        return found
+
+    def _unknown(self, pair: Tuple[Tensor, Tensor]) -> int:
+        dictionaries = (self.dictionaries[language] for language in self.directions.languages)
+        return sum(int(side.eq(dictionary.unk()).sum()) for side, dictionary in zip(pair, dictionaries))
+
+    def _columns(self, pairs: List[Tuple[Tensor, Tensor]]) -> Dict[str, np.ndarray]:
+        source, target = self.directions.languages
+        forward, reverse = (self.decoders[direction] for direction in self.directions)
+        ways: Dict[str, Tuple[List[Item], Callable[[List[Item]], Sequence[float]]]] = {
+            "forward": ([(x, y) for x, y in pairs], lambda items: forward.score(items, self.device)),
+            "reverse": ([(y, x) for x, y in pairs], lambda items: reverse.score(items, self.device)),
+            "source_lm": ([(x,) for x, _ in pairs], marginals(self.marginals.get(source))),
+            "target_lm": ([(y,) for _, y in pairs], marginals(self.marginals.get(target))),
+        }
+        found = {
+            name: torch.tensor(list(each(items, score, self.max_tokens)), dtype=torch.float64)
+            for name, (items, score) in ways.items()
+        }
+        x_length, y_length = (torch.tensor([float(len(pair[side])) for pair in pairs]) for side in (0, 1))
+        found["gap"] = duality_gap(found["source_lm"], found["forward"], found["target_lm"], found["reverse"])
+        found["cross_entropy"] = dual_cross_entropy(found["forward"], found["reverse"], y_length, x_length)
+        found["score"] = (-found["cross_entropy"]).exp()
+        return {name: column.numpy() for name, column in found.items()}
+
+    def _reason(self, pair: Tuple[Tensor, Tensor]) -> str:
+        """Why a pair has no scores; empty if it has."""
+        for name, sentence, longest in zip(("source", "target"), pair, self.longest):
+            if len(sentence) <= 1:
+                return f"empty {name}"
+            if len(sentence) > longest:
+                return f"{name} too long: {len(sentence)} tokens, expected at most {longest}"
+        return ""
+
+    def _reason_of_marginals(self, pair: Tuple[Tensor, Tensor]) -> str:
+        """Why the language models' scores are missing; empty if they are not, or were not asked for."""
+        for name, sentence, language in zip(("source", "target"), pair, self.directions.languages):
+            marginal = self.marginals.get(language)
+            if marginal and len(sentence) > marginal.max_length:
+                return (
+                    f"{name} too long for --{name}-lm: {len(sentence)} tokens, expected at most {marginal.max_length}"
+                )
+        return ""
+
+    def refuse_swapped_language_models(self, pairs: Sequence[Tuple[Sentence, Sentence]]):
+        """Refuse language models that find the other side of some pairs likelier than their own.
+
+        With a dictionary for each language another model is refused at once; with a joined one, by what it says.
+        """
+        source, target = self.directions.languages
+        if self.dictionaries[source].symbols != self.dictionaries[target].symbols:
+            return
+        sides = [(self.symbols(x, source), self.symbols(y, target)) for x, y in pairs]
+        sides = [pair for pair in sides if not self._reason(pair)]
+        for direction in self.directions:
+            marginal = self.marginals.get(direction.target)
+            if marginal and sides:
+                xs, ys = zip(*sides)
+                own = (xs, ys) if direction == self.directions.primal else (ys, xs)
+                refuse_other_language_model(marginal, direction, *own)
+
+
+def _decoders(checkpoint, parts, dictionaries, device) -> Dict[Direction, ForcedDecoder]:
+    names = {field.name for field in fields(TranslationConfig)} - {"eval_bleu", "eval_bleu_args", "_name"}
+    tasks = {}
+    for direction, part in parts.items():
+        cfg = TranslationConfig(**{name: value for name, value in part.task.items() if name in names})
+        sides = dictionaries[direction.source], dictionaries[direction.target]
+        tasks[direction] = TranslationTask(cfg, *sides)
+    models = PairBuilder(tasks, dictionaries).restore(checkpoint.pair)
+    found = {}
+    for direction, model in models.items():
+        try:
+            model.load_state_dict(parts[direction].parameters, strict=True)
+        except RuntimeError as error:
+            raise BadInput(f"{checkpoint.name}: its parameters do not fit its architecture: {error}") from error
+        model.to(device).eval().requires_grad_(False)
+        found[direction] = ForcedDecoder([model], dictionaries[direction.target], tasks[direction].cfg)
+    return found
+
+
+def _marginals(given, primal: Direction, dictionaries, device) -> Dict[str, Marginal]:
+    languages = primal.source, primal.target
+    if all(given.values()):
+        return marginals_of(given, languages, dictionaries, device)
+    return {
+        language: marginal_of(path, flag, language, dictionaries[language], device)
+        for (flag, path), language in zip(given.items(), languages)
+        if path
+    }
+
+
+def _encoder(bpe: Optional[str], sentencepiece_model: Optional[str]) -> Optional[Callable[[str], str]]:
+    if bpe is None and sentencepiece_model is None:
+        return None
+    if bpe != "sentencepiece" or not sentencepiece_model:
+        raise BadInput(
+            f"--bpe {bpe} --sentencepiece-model {sentencepiece_model}: expected --bpe sentencepiece with its model, or "
+            "neither, for text that is segmented"
+        )
+    flags = Namespace(
+        bpe=bpe,
+        sentencepiece_model=sentencepiece_model,
+        sentencepiece_enable_sampling=False,
+        sentencepiece_alpha=None,
+    )
+    try:
+        return build_bpe(flags).encode
+    except (OSError, RuntimeError) as error:
+        raise BadInput(f"--sentencepiece-model {sentencepiece_model}: cannot be read ({first_line(error)})") from error

@@ -1,0 +1,1 @@
+"""Parts of ``fairseq-dsl score`` and ``fairseq-dsl filter``: the texts, and the file of scores."""
