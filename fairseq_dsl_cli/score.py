@@ -93,7 +93,7 @@ def _score(args, scorer, write, done, total):
         status.message(f"{args.output}: goes on after {done:,} of {total:,} lines")
     for chunk in corpus.chunks(args.source, args.target, done, args.buffer_size):
         if not done:
-            scorer.refuse_swapped_language_models(chunk)
+            scorer.refuse_swapped_sides(chunk)
         scores = scorer.score(chunk)
         if not done:
             _warn_of_unknown(status, args, scores)

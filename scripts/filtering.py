@@ -101,7 +101,9 @@ def arguments() -> Tuple[argparse.Namespace, List[str]]:
         ("--other-language", "sentences of a third language"),
     ):
         parser.add_argument(flag, required=True, type=input_file, metavar="FILE", help=what)
-    parser.add_argument("--output", required=True, type=output_folder, help="folder for the mixed corpus and its scores")
+    parser.add_argument(
+        "--output", required=True, type=output_folder, help="folder for the mixed corpus and its scores"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the noise (default: %(default)s)")
     args, flags = parser.parse_known_args()
     args.output = Path(args.output)

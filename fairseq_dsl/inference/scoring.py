@@ -23,6 +23,7 @@ from ..vocabulary import dictionaries_of
 from .forced import ForcedDecoder, Item, each, marginals
 
 MAX_TOKENS = 4096  # of a batch
+SAMPLE, LONGEST_IN_SAMPLE = 50, 64  # pairs, and tokens, by which swapped sides are told
 
 Sentence = Union[str, Tensor]
 """A text, or its symbols with the end-of-sentence symbol."""
@@ -195,22 +196,33 @@ class PairScorer:
                 )
         return ""
 
-    def refuse_swapped_language_models(self, pairs: Sequence[Tuple[Sentence, Sentence]]):
-        """Refuse language models that find the other side of some pairs likelier than their own.
+    def refuse_swapped_sides(self, pairs: Sequence[Tuple[Sentence, Sentence]]):
+        """Refuse text, or two language models, of which each finds the other side of some pairs likelier than its own.
 
-        With a dictionary for each language another model is refused at once; with a joined one, by what it says.
+        With a dictionary for each language another model is refused at once; with a joined one, by what it says. One
+        model alone may do so of noisy text.
         """
         source, target = self.directions.languages
-        if self.dictionaries[source].symbols != self.dictionaries[target].symbols:
+        if len(self.marginals) < 2 or self.dictionaries[source].symbols != self.dictionaries[target].symbols:
             return
-        sides = [(self.symbols(x, source), self.symbols(y, target)) for x, y in pairs]
-        sides = [pair for pair in sides if not self._reason(pair)]
-        for direction in self.directions:
-            marginal = self.marginals.get(direction.target)
-            if marginal and sides:
-                xs, ys = zip(*sides)
-                own = (xs, ys) if direction == self.directions.primal else (ys, xs)
-                refuse_other_language_model(marginal, direction, *own)
+        sides = [(self.symbols(x, source), self.symbols(y, target)) for x, y in pairs[:: 1 + len(pairs) // SAMPLE]]
+        sides = [pair for pair in sides if 1 < min(map(len, pair)) and max(map(len, pair)) <= LONGEST_IN_SAMPLE]
+        if not sides or not all(self._prefers_sources(direction, sides) for direction in self.directions):
+            return
+        names = " and ".join(self.marginals[language].name for language in (source, target))
+        raise BadInput(
+            f"{names}: each finds the other side of the text likelier than its own; expected --source and "
+            f"--source-lm of {source}, --target and --target-lm of {target}"
+        )
+
+    def _prefers_sources(self, direction: Direction, sides: List[Tuple[Tensor, Tensor]]) -> bool:
+        """Whether the language model of a direction's target language finds its sources likelier."""
+        sources, targets = zip(*sides) if direction == self.directions.primal else zip(*((y, x) for x, y in sides))
+        try:
+            refuse_other_language_model(self.marginals[direction.target], direction, sources, targets)
+        except BadInput:
+            return True
+        return False
 
 
 def _decoders(checkpoint, parts, dictionaries, device) -> Dict[Direction, ForcedDecoder]:

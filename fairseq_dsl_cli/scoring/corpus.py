@@ -36,11 +36,12 @@ class Text:
 def parallel(source, target):
     """The `Text` of both sides, which are refused before anything else is done if they are of unequal length."""
     sides = Text.inspect("--source", source), Text.inspect("--target", target)
-    counts = [side.lines for side in sides]
+    names, counts = zip(*((side.name, side.lines) for side in sides))
     if counts[0] != counts[1]:
-        raise BadInput(f"{' and '.join(side.name for side in sides)}: expected as many lines in both, found {counts}")
+        found = f"{counts[0]:,} and {counts[1]:,}"
+        raise BadInput(f"{' and '.join(names)}: expected as many lines in both, found {found}")
     if not counts[0]:
-        raise BadInput(f"{sides[0].name}: empty; expected a sentence a line")
+        raise BadInput(f"{names[0]}: empty; expected a sentence a line")
     return sides
 
 

@@ -1,0 +1,119 @@
+"""fairseq-dsl score: its numbers are those of fairseq's commands, and a killed run goes on."""
+
+import math
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from commands import command, generate, lm_flags, plugin_command, sentence_pairs, write_pairs
+
+from fairseq_dsl.errors import BadInput
+from fairseq_dsl_cli.scoring.score_table import ScoreTable
+
+
+def words(chain, dual, stem, output, *more):
+    files = ["--source", f"{stem}.de", "--target", f"{stem}.en", "--output", output]
+    return ["score", "--path", dual, *lm_flags(chain), *files, "--cpu", *more]
+
+
+def scored(chain, dual, stem, output, *more):
+    plugin_command(*words(chain, dual, stem, output, *more))
+    return list(ScoreTable(str(output)).values())
+
+
+def forced(chain, dual, direction):
+    """log P of each sentence by fairseq-generate --score-reference, in nats, by its number."""
+    run = generate(chain.data, direction, dual, "--score-reference", "--gen-subset", "valid")
+    lines = re.findall(r"^H-(\d+)\t(\S+)\t(.*)$", run.stdout, re.MULTILINE)
+    return {int(number): float(mean) * math.log(2) * (len(text.split()) + 1) for number, mean, text in lines}
+
+
+def language_model_scores(chain, language):
+    """The same by fairseq-eval-lm."""
+    flags = ["--gen-subset", "valid", "--sample-break-mode", "eos", "--tokens-per-sample", 64, "--output-word-probs"]
+    run = command("eval-lm", chain.lm_data[language], "--path", chain.lm[language], *flags, "--cpu", "--batch-size", 4)
+    found = {}
+    for line in run.log:
+        if re.match(r"\d+ \S+ \[", line):
+            values = re.findall(r"\[\s*(-?[\d.]+)\]", line)
+            found[int(line.split()[0])] = sum(map(float, values))
+    return found
+
+
+def test_the_scores_are_those_of_fairseqs_commands(chain, dual, tmp_path):
+    lines = scored(chain, dual, chain.text / "valid", tmp_path / "scores.tsv", "--buffer-size", 5)
+    assert scored(chain, dual, chain.text / "valid", tmp_path / "scores.jsonl", "--buffer-size", 5) == lines
+    columns = {"forward": forced(chain, dual, "de-en"), "reverse": forced(chain, dual, "en-de")}
+    columns.update(
+        {f"{side}_lm": language_model_scores(chain, lang) for side, lang in (("source", "de"), ("target", "en"))}
+    )
+    for column, wanted in columns.items():
+        assert {number: line[column] for number, line in enumerate(lines)} == pytest.approx(wanted, abs=1e-4), column
+    gaps = [line["gap"] for line in lines]
+    validated = command(
+        "validate", chain.data, "--task", "dual_translation", "--path", dual, "--valid-subset", "valid", "--cpu",
+        "--batch-size", 8, "--log-format", "json", *lm_flags(chain),
+    )  # fmt: skip
+    assert float(re.search(r'"valid_duality_gap_signed": "([-\d.]+)"', "\n".join(validated.log)).group(1)) == (
+        pytest.approx(sum(gaps) / len(gaps), abs=6e-4)  # as printed
+    )
+
+
+def test_a_killed_run_goes_on_without_a_line_twice(chain, dual, tmp_path):
+    pairs = list(sentence_pairs(1500, seed=9, longest=30))
+    pairs[7:9] = [("", "v0x"), ("w0 " * 2000, "v0x")]
+    write_pairs(tmp_path / "text", pairs)
+    wanted = scored(chain, dual, tmp_path / "text", tmp_path / "wanted.tsv")
+    output = tmp_path / "scores.tsv"
+    arguments = [str(word) for word in words(chain, dual, tmp_path / "text", output, "--buffer-size", 1)]
+    process = subprocess.Popen([sys.executable, "-m", "fairseq_dsl", *arguments], stderr=subprocess.DEVNULL)
+    end = time.time() + 60
+    while (
+        process.poll() is None and time.time() < end and (not output.exists() or output.read_bytes().count(b"\n") < 20)
+    ):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = output.read_bytes()
+    assert 20 <= before.count(b"\n") < 1000
+    with open(output, "ab") as file:
+        file.write(b"12\t1")  # a line that was cut
+    found = scored(chain, dual, tmp_path / "text", output)
+    assert output.read_bytes().startswith(before)
+    assert [line["reason"] for line in reasons(output)] == [line["reason"] for line in reasons(tmp_path / "wanted.tsv")]
+    for one, other in zip(found, wanted):
+        assert one == pytest.approx(other, abs=1e-4, nan_ok=True)
+    with pytest.raises(BadInput, match="--output .*the scores of another run, with another source"):
+        write_pairs(tmp_path / "text", [("w1", "v1x"), *pairs[1:]])
+        scored(chain, dual, tmp_path / "text", output)
+    assert len(output.read_bytes().splitlines()) == 1501
+
+
+def reasons(path):
+    header, *lines = path.read_text(encoding="utf-8").splitlines()
+    names = header.split("\t")
+    return [dict(zip(names, line.split("\t"))) for line in lines]
+
+
+def test_language_models_or_texts_in_the_wrong_order_are_refused(chain, dual, tmp_path):
+    swapped = ["--source-lm", chain.lm["en"], "--target-lm", chain.lm["de"]]
+    with pytest.raises(BadInput, match="each finds the other side of the text likelier than its own; expected"):
+        scored(chain, dual, chain.text / "test", tmp_path / "scores.tsv", *swapped)
+    files = ["--source", chain.text / "test.en", "--target", chain.text / "test.de"]
+    with pytest.raises(BadInput, match="expected --source and --source-lm of de, --target and --target-lm of en"):
+        scored(chain, dual, chain.text / "test", tmp_path / "others.tsv", *files)
+
+
+def test_noise_on_one_side_is_scored(chain, dual, tmp_path):
+    """Copies, and a target of the source's language."""
+    write_pairs(tmp_path / "text", [("w1 w2", "w1 w2"), ("w3", "w1 w4 w5"), ("w3 w1", "w1 w1")])
+    assert len(scored(chain, dual, tmp_path / "text", tmp_path / "scores.tsv")) == 3
+
+
+def test_text_that_is_not_segmented_is_warned_of(chain, dual, tmp_path, capsys):
+    write_pairs(tmp_path / "text", [("never seen", "v0x")])
+    scored(chain, dual, tmp_path / "text", tmp_path / "scores.tsv")
+    assert "warning: 67% of the first 1 pairs' tokens are in no dictionary" in capsys.readouterr().err
