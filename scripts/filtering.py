@@ -6,9 +6,9 @@
 
 Of the lines, 30% become noise, a quarter of them each: misaligned (the target of another line), copied (the source for
 a target), of another language (its line for a target), truncated (the first half of the target's words). What is thrown
-out are as many lines as are noise. Precision is the share of noise in them, recall, by kind, the share of the noise
-that is in them; beside it stands filtering by the ratio of lengths, in characters. All other flags are those of
-fairseq-dsl score.
+out are as many lines as are noise, so that precision, the share of noise in them, is also recall, the share of the
+noise that is in them; this one by kind, too. Beside it stands filtering by the ratio of lengths, in characters. All
+other flags are those of fairseq-dsl score.
 """
 
 import argparse
@@ -28,12 +28,7 @@ Pairs = List[Tuple[str, str]]
 
 
 def mix(pairs: Pairs, others: Sequence[str], share: float = 0.3, seed: int = 1) -> Tuple[Pairs, List[str]]:
-    """The pairs, of which a share is noise now, and the kind of each.
-
-    >>> mixed, kinds = mix([("eins zwei", "one two"), ("drei", "three")] * 10, ["un"], share=0.5)
-    >>> kinds.count("clean"), [pair for pair, kind in zip(mixed, kinds) if kind == "copied"][0]
-    (11, ('eins zwei', 'eins zwei'))
-    """
+    """The pairs, of which a share is noise now, and the kind of each."""
     draw = random.Random(seed)
     noisy = draw.sample(range(len(pairs)), round(share * len(pairs)))
     mixed, kinds = list(pairs), [CLEAN] * len(pairs)
@@ -57,17 +52,14 @@ def length_ratio(pairs: Pairs) -> np.ndarray:
     return np.abs(ratios - np.median(ratios))
 
 
-def row(cost: np.ndarray, kinds: Sequence[str]) -> List[float]:
-    """Precision, recall, and recall by kind, in percent, where those of the highest cost are thrown out.
-
-    >>> row(np.array([3.0, 1.0, 2.0, np.nan]), ["copied", "truncated", "clean", "copied"])[:2]
-    [66.66666666666667, 66.66666666666667]
-    """
+def found(cost: np.ndarray, kinds: Sequence[str]) -> List[float]:
+    """The share of the noise that is thrown out, of all and by kind, in percent: as many lines as are noise, which cost
+    most. Of all it is recall and precision."""
     is_noise = np.array(kinds) != CLEAN
     thrown = np.zeros(len(cost), dtype=bool)
     thrown[np.argsort(-np.nan_to_num(cost, nan=np.inf), kind="stable")[: is_noise.sum()]] = True
     masks = [is_noise, *(np.array(kinds) == kind for kind in NOISE)]
-    return [100 * float(thrown[mask].mean()) if mask.any() else float("nan") for mask in (masks[0], *masks)]
+    return [100 * float(thrown[mask].mean()) if mask.any() else float("nan") for mask in masks]
 
 
 def measure(args: argparse.Namespace, flags: List[str]) -> str:
@@ -88,8 +80,8 @@ def measure(args: argparse.Namespace, flags: List[str]) -> str:
         if name != "cross_entropy" and not np.isnan(values).all():  # which has the order of score
             costs[f"--by {name}"] = values if better == "at most" else -values
     counts = ", ".join(f"{kinds.count(kind):,} {kind}" for kind in KINDS)
-    header = ["thrown out by", "precision", "recall", *NOISE]
-    rows = [[name, *(f"{value:.1f}" for value in row(cost, kinds))] for name, cost in costs.items()]
+    header = ["thrown out by", "precision = recall", *NOISE]
+    rows = [[name, *(f"{value:.1f}" for value in found(cost, kinds))] for name, cost in costs.items()]
     return f"{counts}\n{tabulate(rows, header, tablefmt='github', disable_numparse=True)}"
 
 
