@@ -225,6 +225,12 @@ class TestUnlearnt:
 
 
 def test_dual_cross_entropy_by_hand():
-    """H(y|x) is 6/3 = 2 and H(x|y) is 4/4 = 1 in the first pair; they are equal in the second, as 3 nats."""
-    found = dual_cross_entropy(*map(torch.tensor, ([-6.0, -6.0], [-4.0, -9.0], [3.0, 2.0], [4.0, 3.0])))
-    assert found.tolist() == [1 + 1.5, 0 + 3.0]
+    """H(y|x) and H(x|y) are 6/3 = 2 and 4/4 = 1, 3 and 3, 1 and 5."""
+    forward, reverse, target_length, source_length = (
+        [-6.0, -6.0, -2.0],
+        [-4.0, -9.0, -10.0],
+        [3.0, 2.0, 2.0],
+        [4.0, 3.0, 2.0],
+    )
+    found = dual_cross_entropy(*map(torch.tensor, (forward, reverse, target_length, source_length)))
+    assert found.tolist() == [1 + 1.5, 0 + 3.0, 4 + 3.0]
