@@ -156,15 +156,19 @@ class Checkpoint:
             )
 
     def own_dictionary(self, file_name: str) -> Optional[Dictionary]:
-        """The dictionary beside the checkpoint or in the data folder that the model was trained on; None if not found.
+        """The dictionary that `own_file` finds; None if it finds none."""
+        path = self.own_file(file_name)
+        return load_dictionary(str(path)) if path else None
+
+    def own_file(self, file_name: str) -> Optional[Path]:
+        """A file beside the checkpoint or in the data folder that the model was trained on; None if not found.
 
         A relative data folder is looked for in the working directory, in the checkpoint's folder and in its parents.
         """
         folder = (self.task.get("data") or "").split(os.pathsep)[0]
         here = Path(self.path).absolute().parent
         candidates = [here, *(start / folder for start in (Path.cwd(), here, *here.parents) if folder)]
-        path = next((place / file_name for place in candidates if (place / file_name).is_file()), None)
-        return load_dictionary(str(path)) if path else None
+        return next((place / file_name for place in candidates if (place / file_name).is_file()), None)
 
 
 def build_config(model_cfg: Dict[str, Any]):

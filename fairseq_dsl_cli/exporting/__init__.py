@@ -1,0 +1,1 @@
+"""Writing one direction of a pair in other formats than fairseq's."""
