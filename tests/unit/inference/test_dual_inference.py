@@ -226,6 +226,7 @@ class TestLanguageOfTheLanguageModel:
         )
         made = translating(joined, reverse_weight=0.5)
         marginal = SimpleNamespace(dictionary=made.task.target_dictionary, name="--target-lm", to=lambda device: None)
+        marginal.require_samples = lambda who: None
         made.task.inference.marginals = {"en": marginal}
 
         no_file = SimpleNamespace(write=lambda scored: None)  # but all scores are asked for
