@@ -27,6 +27,7 @@ COMMANDS = {
     "evaluate": "translate a test set with several systems and compare them with a control",
     "report": "write a report of training runs and an evaluation: Markdown with plots",
     "benchmark": "measure what training a pair costs, as ratios to stock fairseq",
+    "help": "print the flags that the plugin adds to fairseq's commands",
     "user-dir": "print the folder of the plugin, for fairseq's --user-dir",
 }
 DESCRIPTION = """Commands for models trained with the fairseq plugin fairseq_dsl.
