@@ -3,9 +3,14 @@
 import contextlib
 import sys
 
+from hydra.errors import CompactHydraException
 
-class BadInput(ValueError):
-    """The user's input cannot be used; the message names the flag or file, what was found and what was expected."""
+
+class BadInput(CompactHydraException, ValueError):
+    """The user's input cannot be used; the message names the flag or file, what was found and what was expected.
+
+    (``fairseq-hydra-train`` shows an error in one line if hydra knows it as one of that kind.)
+    """
 
 
 def first_line(error: BaseException) -> str:

@@ -9,6 +9,7 @@ from typing import Optional, Tuple
 
 import torch
 from fairseq import utils
+from fairseq.criterions import CRITERION_REGISTRY
 from fairseq.tasks import register_task
 from fairseq.tasks.translation import TranslationTask
 from omegaconf import DictConfig, open_dict
@@ -145,10 +146,9 @@ class DualTranslationTask(TranslationTask):
     def build_criterion(self, cfg, *args, **kwargs):
         name = getattr(cfg, "_name", None)
         if name not in METHODS:
-            raise BadInput(
-                f"--criterion {name}: would train {self.directions.active} alone; "
-                f"with --task dual_translation use {' or '.join(METHODS)}"
-            )
+            known = name in CRITERION_REGISTRY
+            what = f"would train {self.directions.active} alone" if known else "not the name of a criterion"
+            raise BadInput(f"--criterion {name}: {what}; with --task dual_translation use {' or '.join(METHODS)}")
         check_tokenizer(self.cfg.eval_bleu_tokenize, self.cfg.eval_tokenized_bleu)
         if self.cfg.eval_bleu:
             for task in self.tasks.values():
