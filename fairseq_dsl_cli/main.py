@@ -18,6 +18,7 @@ from .arguments import Parser, one_line
 PROGRAM = "fairseq-dsl"
 # A command's name, of which the module has the same with _ for -, and what it does.
 COMMANDS = {
+    "prepare": "make the data folders that fairseq-train reads, of text in two languages",
     "export": "write one direction of a pair checkpoint as an ordinary fairseq checkpoint, or for CTranslate2",
     "join": "make a pair checkpoint of two ordinary translation checkpoints",
     "tune": "choose the weights of dual inference by the scores of fairseq-generate --dump-scores",

@@ -9,13 +9,20 @@ import zipfile
 from pathlib import Path
 from typing import Dict, Iterator, List, Tuple
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from common.options import Parser, RecipeError, add_arguments, existing_folder, language_code, run_main
-from common.processes import run
-from common.recipe import prepare
-from common.splits import hold_out
-from common.staging import staging
-from common.text import Pair, clean
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from fairseq_dsl_cli.preparing.options import (
+    Parser,
+    RecipeError,
+    add_arguments,
+    existing_folder,
+    language_code,
+    run_main,
+)
+from fairseq_dsl_cli.preparing.processes import run
+from fairseq_dsl_cli.preparing.recipe import prepare
+from fairseq_dsl_cli.preparing.splits import hold_out
+from fairseq_dsl_cli.preparing.staging import staging
+from fairseq_dsl_cli.preparing.text import Pair, clean
 
 REQUIREMENT = "homeassistant==2026.11.0"
 WHEEL = "homeassistant-2026.11.0-py3-none-any.whl"
@@ -130,7 +137,7 @@ def main() -> None:
     parser = Parser(description=__doc__)
     # fairseq reads file names as train.SRC-TGT.SRC: a language code must not contain a hyphen.
     parser.add_argument("--lang", type=lambda text: language_code(text.replace("-", "_")), default="de",
-                        help="the source language: de, ko, fr, zh-Hans, ...; the target is English")  # fmt: skip
+                        help="the source language, de, ko, zh-Hans, ... (default: %(default)s), into English")  # fmt: skip
     parser.add_argument("--raw", type=existing_folder, metavar="DIR",
                         help=f"folder with {WHEEL}; otherwise the wheel is downloaded")  # fmt: skip
     add_arguments(parser, vocab_size=8000)

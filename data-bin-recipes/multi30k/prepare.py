@@ -5,11 +5,18 @@ import sys
 import urllib.request
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from common.options import Parser, RecipeError, add_arguments, add_mono_argument, existing_folder, run_main
-from common.recipe import prepare
-from common.staging import staging
-from common.text import SPLITS, find_mono, find_text, read_parallel
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from fairseq_dsl_cli.preparing.options import (
+    Parser,
+    RecipeError,
+    add_arguments,
+    add_mono_argument,
+    existing_folder,
+    run_main,
+)
+from fairseq_dsl_cli.preparing.recipe import prepare
+from fairseq_dsl_cli.preparing.staging import staging
+from fairseq_dsl_cli.preparing.text import SPLITS, find_mono, find_text, read_parallel
 
 URL = "https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/raw/"
 FILES = {"train": "train", "valid": "val", "test": "test_2016_flickr"}
@@ -35,7 +42,9 @@ def download(name: str, folder: Path) -> None:
 
 def main() -> None:
     parser = Parser(description=__doc__)
-    parser.add_argument("--lang", choices=("de", "fr", "cs"), default="de", help="the source language")
+    parser.add_argument(
+        "--lang", choices=("de", "fr", "cs"), default="de", help="the source language (default: %(default)s)"
+    )
     parser.add_argument("--raw", type=existing_folder, metavar="DIR",
                         help="folder with the text (train.LANG, val.LANG, test_2016_flickr.LANG, or .gz of these); "
                              "otherwise the text is downloaded")  # fmt: skip

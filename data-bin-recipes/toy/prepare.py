@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 from typing import Dict, List, Sequence, Set
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from common.options import Parser, add_arguments, number, run_main
-from common.recipe import prepare
-from common.text import Pair
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from fairseq_dsl_cli.preparing.options import Parser, add_arguments, number, run_main
+from fairseq_dsl_cli.preparing.recipe import prepare
+from fairseq_dsl_cli.preparing.text import Pair
 
 SIZES = {"test": 200, "valid": 200, "train": 4000}
 
@@ -134,7 +134,9 @@ def generate(seed: int) -> Dict[str, List[Pair]]:
 def main() -> None:
     parser = Parser(description=__doc__)
     parser.add_argument("--lang", choices=("de",), default="de", help="the source language; the target is English")
-    parser.add_argument("--seed", type=number(int, 0), default=1, help="another seed gives other sentences")
+    parser.add_argument(
+        "--seed", type=number(int, 0), default=1, help="another seed gives other sentences (default: %(default)s)"
+    )
     add_arguments(parser, vocab_size=600)
     parser.set_defaults(out=Path("data-bin/toy-de-en"))
     args = parser.parse_args()

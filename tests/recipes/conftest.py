@@ -1,15 +1,11 @@
-"""Fixtures of the tests of the data recipes, and the path to what the recipes share."""
+"""Fixtures of the tests of the data recipes."""
 
-import sys
 import unicodedata
-from pathlib import Path
 
 import pytest
+from recipes import DE, EN, run_prepare, write
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "data-bin-recipes"))
-
-from common import binarize  # noqa: E402
-from recipes import DE, EN, run_recipe, write  # noqa: E402
+from fairseq_dsl_cli.preparing import binarize
 
 
 @pytest.fixture
@@ -39,7 +35,7 @@ def preprocess_calls(monkeypatch):
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory):
-    """The local recipe, run once for real on Korean-English text with decomposed and invisible characters.
+    """`fairseq-dsl prepare`, run once for real on Korean-English text with decomposed and invisible characters.
 
     It is far too small for the default --vocab-size.
     """
@@ -48,6 +44,6 @@ def prepared(tmp_path_factory):
     for split, repeat in (("training", 20), ("dev", 1), ("test", 1)):
         write(folder / "raw" / f"{split}.ko", [unicodedata.normalize("NFD", line) for line in korean] * repeat)
         write(folder / "raw" / f"{split}.en", [line.replace(" ", "\u00a0 ") + "…" for line in EN] * repeat)
-    done = run_recipe("local", "-s", "ko", "-t", "en", "--raw", "raw", "--out", "data/x", cwd=folder)
+    done = run_prepare("-s", "ko", "-t", "en", "--raw", "raw", "--out", "data/x", cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder, done.stdout

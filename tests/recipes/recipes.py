@@ -1,7 +1,8 @@
 """What the tests of the data recipes share: the recipes, a small corpus, and ways to run them.
 
-`run_recipe` and `run_local` run a recipe as a command, in a process of its own. `prepare` runs the part that all
-recipes share in this process; with the fixture `preprocess_calls` it does so without the slow fairseq-preprocess.
+`run_recipe`, `run_prepare` and `run_local` run a recipe as a command, in a process of its own. `prepare` runs the part
+that all recipes share in this process; with the fixture `preprocess_calls` it does so without the slow
+fairseq-preprocess.
 """
 
 import argparse
@@ -11,9 +12,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from common import recipe, text
+from fairseq_dsl_cli.preparing import recipe, text
 
-RECIPES = Path(recipe.__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
+RECIPES = ROOT / "data-bin-recipes"
+PROGRAM = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from fairseq_dsl_cli.main import main; main()"
+PREPARE = [sys.executable, "-c", PROGRAM, "prepare"]
+"""``fairseq-dsl prepare``, of this repository."""
 DE = ["Das ist ein Haus.", "Der Hund bellt laut.", "Wir gehen nach Hause.", "Ein Vogel singt.", "Die Katze schläft."]
 EN = ["This is a house.", "The dog barks loudly.", "We go home.", "A bird sings.", "The cat sleeps."]
 
@@ -44,9 +49,14 @@ def run_recipe(name, *arguments, cwd, **environment):
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=environment)
 
 
+def run_prepare(*arguments, cwd):
+    """``fairseq-dsl prepare`` in a folder."""
+    return subprocess.run([*PREPARE, *map(str, arguments)], cwd=cwd, capture_output=True, text=True)
+
+
 def run_local(cwd, *arguments):
-    """``local/prepare.sh`` of German and English."""
-    return run_recipe("local", "-s", "de", "-t", "en", *arguments, cwd=cwd)
+    """The same of German and English."""
+    return run_prepare("-s", "de", "-t", "en", *arguments, cwd=cwd)
 
 
 def options(out, **changes):
@@ -56,7 +66,7 @@ def options(out, **changes):
 
 
 def prepare(raw, args, mono=None):
-    """What ``local/prepare.sh --raw RAW --mono MONO`` does."""
+    """What ``fairseq-dsl prepare --raw RAW --mono MONO`` does."""
     files = {split: [raw / f"{split}.de", raw / f"{split}.en"] for split in text.SPLITS}
     recipe.prepare(
         args,

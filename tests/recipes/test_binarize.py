@@ -4,9 +4,10 @@ import contextlib
 import importlib.util
 
 import pytest
-from common import binarize, recipe
-from common.options import RecipeError
 from recipes import DE, options, write
+
+from fairseq_dsl_cli.preparing import binarize, recipe
+from fairseq_dsl_cli.preparing.options import RecipeError
 
 
 def test_a_missing_fairseq_is_said_before_the_work(raw, tmp_path, monkeypatch):

@@ -4,9 +4,10 @@ import json
 import zipfile
 
 import pytest
-from common import text
-from common.options import RecipeError
 from recipes import homeassistant, run_recipe
+
+from fairseq_dsl_cli.preparing import text
+from fairseq_dsl_cli.preparing.options import RecipeError
 
 
 def test_another_wheel_is_refused(tmp_path):

@@ -6,8 +6,9 @@ import io
 import threading
 
 import pytest
-from common.options import RecipeError
 from recipes import DE, EN, multi30k, run_recipe
+
+from fairseq_dsl_cli.preparing.options import RecipeError
 
 
 def test_failed_download_names_the_way_round_it(tmp_path):

@@ -3,8 +3,9 @@
 import sys
 
 import pytest
-from common.options import run_main
 from recipes import homeassistant, local, multi30k, toy
+
+from fairseq_dsl_cli.preparing.options import run_main
 
 MAINS = {"toy": toy.main, "homeassistant": homeassistant.main, "multi30k": multi30k.main, "local": local.main}
 
@@ -28,7 +29,7 @@ LOCAL = ["-s", "de", "-t", "en", "--raw", "raw"]
     ("local", ["-s", "de", "-t", "en", "--raw", "raw/train.de"], "--raw: expected a folder, found a file: 'raw/"),
     ("local", ["-s", "de", "-t", "en", "--raw", ""], "--raw: expected a folder, found none: ''"),
     ("local", [*LOCAL, "--mono", "nowhere"], "--mono: expected a folder, found none: 'nowhere'"),
-    ("local", [*LOCAL, "--train", "nowhere"], "nowhere.de"),
+    ("local", [*LOCAL, "--train", "nowhere"], "--train nowhere: expected the files nowhere.de and nowhere.en, found"),
     ("local", [*LOCAL, "--out", "."], "--out: expected the name of a new folder"),
     ("local", [*LOCAL, "--out", ""], "--out: expected the name of a new folder"),
     ("local", [*LOCAL, "--out", "a:b/x"], "--out: expected a name that fairseq can read, found ':'"),

@@ -4,10 +4,11 @@ import random
 
 import pytest
 import sentencepiece
-from common import pieces
-from common.options import RecipeError
-from common.text import clean
 from recipes import write
+
+from fairseq_dsl_cli.preparing import pieces
+from fairseq_dsl_cli.preparing.options import RecipeError
+from fairseq_dsl_cli.preparing.text import clean
 
 
 def through_sentencepiece(train, test, folder):

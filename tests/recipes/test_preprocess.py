@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from recipes import RECIPES, run_local, write
+from recipes import PREPARE, run_local, write
 
 FAIRSEQ = """
 import multiprocessing, os, time
@@ -54,18 +54,18 @@ def none_is_alive(pids):
 
 @pytest.fixture
 def endless(tmp_path):
-    """Start the local recipe with a fairseq-preprocess whose two workers write for ever."""
+    """Start `fairseq-dsl prepare` with a fairseq-preprocess whose two workers write for ever."""
     write(tmp_path / "fake" / "fairseq_cli" / "__init__.py", [])
     write(tmp_path / "fake" / "fairseq_cli" / "preprocess.py", [FAIRSEQ])
     started = []
 
     def start():
-        command = [RECIPES / "local" / "prepare.sh", "-s", "de", "-t", "en", "--raw", tmp_path / "raw"]
+        command = [*PREPARE, "-s", "de", "-t", "en", "--raw", tmp_path / "raw"]
         started.append(
             subprocess.Popen(
                 [*command, "--out", "data/x", "--vocab-size", "100"],
                 cwd=tmp_path,
-                env={**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(tmp_path / "fake")},
+                env={**os.environ, "PYTHONPATH": str(tmp_path / "fake")},
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -105,7 +105,10 @@ def test_a_live_run_is_not_disturbed(raw, tmp_path, endless):
     running = endless()
     before = sorted(path.name for path in (tmp_path / "data").iterdir())
     second = run_local(tmp_path, "--raw", raw, "--out", "data/x", "--vocab-size", "100")
-    assert second.returncode == 1 and second.stderr == "error: another run is preparing data/x: wait for it to end\n"
+    assert (
+        second.returncode == 1
+        and second.stderr == "fairseq-dsl prepare: error: another run is preparing data/x: wait for it to end\n"
+    )
     assert sorted(path.name for path in (tmp_path / "data").iterdir()) == before and running.poll() is None
 
 
@@ -128,7 +131,7 @@ def test_a_killed_worker_ends_the_recipe(raw, tmp_path, endless, signal_, cause)
     pids = processes(tmp_path)
     os.kill(workers(tmp_path)[0], signal_)
     assert running.wait(20) == 1
-    message = f"error: fairseq-preprocess ended with exit code 1: a worker process ended with {cause}\n"
-    assert running.stderr.read() == message
+    message = f"fairseq-preprocess ended with exit code 1: a worker process ended with {cause}"
+    assert running.stderr.read() == f"fairseq-dsl prepare: error: {message}\n"
     none_is_alive(pids)
     assert not list((tmp_path / "data").iterdir())

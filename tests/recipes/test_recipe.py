@@ -6,10 +6,11 @@ import unicodedata
 
 import pytest
 import sentencepiece
-from common import binarize
-from common.options import RecipeError
-from common.text import SPLITS
-from recipes import DE, file_contents, options, prepare, run_local, run_recipe, write
+from recipes import DE, file_contents, options, prepare, run_local, run_prepare, write
+
+from fairseq_dsl_cli.preparing import binarize
+from fairseq_dsl_cli.preparing.options import RecipeError
+from fairseq_dsl_cli.preparing.text import SPLITS
 
 
 def test_text_survives_sentencepiece(prepared):
@@ -75,7 +76,7 @@ def test_monolingual_text_is_added_to_finished_data(prepared):
     mono.write_bytes(gzip.compress("\n".join(lines).encode()))
     before = file_contents(data)
     arguments = ["-s", "ko", "-t", "en", "--raw", "raw", "--out", "data/x", "--mono", "mono"]
-    done = run_recipe("local", *arguments, cwd=folder)
+    done = run_prepare(*arguments, cwd=folder)
     assert done.returncode == 0, done.stderr
     assert "note: --mono mono has no mono.en or mono.en.gz: no monolingual data in 'en'" in done.stdout
     assert "2 sentences, 5 words; dropped 2 empty lines, 1 lines that are in valid or test, 1 duplicates" in done.stdout
@@ -97,7 +98,7 @@ def test_monolingual_text_is_added_to_finished_data(prepared):
     for path in re.findall(r"--(?:\w+pref|srcdict|destdir) (\S+)", command):
         assert (data / path).exists(), path
 
-    again = run_recipe("local", *arguments, cwd=folder)
+    again = run_prepare(*arguments, cwd=folder)
     assert "finished already" in again.stdout and file_contents(data) == after
 
 

@@ -1,6 +1,6 @@
 """Held-out text has no sentence in common with training text."""
 
-from common.splits import hold_out
+from fairseq_dsl_cli.preparing.splits import hold_out
 
 
 def test_hold_out_keeps_sentences_apart():

@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from common.options import RecipeError
-from recipes import RECIPES, file_contents, options, prepare, write
+from recipes import PREPARE, file_contents, options, prepare, write
+
+from fairseq_dsl_cli.preparing.options import RecipeError
 
 
 def test_a_run_writes_nowhere_that_could_be_prepared(raw, tmp_path, preprocess_calls):
@@ -35,13 +36,11 @@ def test_a_full_disk_is_said_in_one_line(raw, tmp_path):
     def limit_files():
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 
-    command = [RECIPES / "local" / "prepare.sh", "-s", "de", "-t", "en", "--raw", raw, "--out", tmp_path / "data" / "x"]
+    command = [*PREPARE, "-s", "de", "-t", "en", "--raw", raw, "--out", tmp_path / "data" / "x"]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHON": sys.executable},
                           preexec_fn=limit_files)  # fmt: skip
-    assert (
-        done.returncode == 1
-        and done.stderr == f"error: {tmp_path}/data/x cannot be created: [Errno 27] File too large\n"
-    )
+    message = f"{tmp_path}/data/x cannot be created: [Errno 27] File too large"
+    assert done.returncode == 1 and done.stderr == f"fairseq-dsl prepare: error: {message}\n"
     assert not list((tmp_path / "data").iterdir())
 
 

@@ -1,7 +1,8 @@
 """Reading text: what a line is, what is cleaned, and which pairs are kept."""
 
-from common import text
 from recipes import write
+
+from fairseq_dsl_cli.preparing import text
 
 
 def test_only_a_newline_ends_a_line(tmp_path):

@@ -1,8 +1,9 @@
 """The generated corpus: numbers, seeds, and sentences that occur once."""
 
 import pytest
-from common import text
 from recipes import toy
+
+from fairseq_dsl_cli.preparing import text
 
 
 @pytest.mark.parametrize("number, german, english", [

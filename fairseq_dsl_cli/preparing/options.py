@@ -14,14 +14,18 @@ class RecipeError(Exception):
     """Something that the user can fix; shown in one line, without a traceback."""
 
 
-def run_main(main: Callable[[], None]) -> None:
-    """Run a recipe's `main`; errors that the user can fix end it with one line and exit code 1."""
+def run_main(main: Callable[[], None], program: str = "") -> None:
+    """Run a recipe's `main`; errors that the user can fix end it with one line and exit code 1.
+
+    Args:
+        program: what the line begins with, before ``error:``.
+    """
     for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.reconfigure(errors="backslashreplace")  # paths may contain characters that the terminal's encoding lacks
     try:
         main()
     except (RecipeError, OSError) as error:
-        sys.exit("error: " + " ".join(str(error).splitlines()))
+        sys.exit(f"{program}error: " + " ".join(str(error).splitlines()))
     except KeyboardInterrupt:
         print("interrupted; run the same command again", file=sys.stderr, flush=True)
         sys.stdout.flush()
@@ -29,10 +33,10 @@ def run_main(main: Callable[[], None]) -> None:
 
 
 class Parser(argparse.ArgumentParser):
-    """Shows defaults in its help; a bad option ends in one line and not with the usage of all options."""
+    """A bad option ends in one line and not with the usage of all options."""
 
     def __init__(self, description: str) -> None:
-        super().__init__(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        super().__init__(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
 
     def error(self, message: str) -> NoReturn:
         raise RecipeError(f"{message} (--help lists the options)")
@@ -46,19 +50,21 @@ def add_arguments(parser: argparse.ArgumentParser, vocab_size: int) -> None:
     parser.add_argument("--out", type=new_folder, metavar="DIR", help="translation data; names the other folders too")
     parser.add_argument(
         "--vocab-size", type=number(int, 1, 2**31 - 1), default=vocab_size, metavar="N",
-        help="at most this many sentencepiece pieces; a small corpus may yield fewer",
+        help="at most this many sentencepiece pieces; a small corpus may yield fewer (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--character-coverage", type=number(float, 0.98, 1), default=1.0, metavar="X",
-        help="share of characters with a piece of their own; 0.9995 for large Chinese, Japanese or Korean text",
+        help="share of characters with a piece of their own; 0.9995 for large Chinese, Japanese or Korean text "
+        "(default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--separate", action="store_true",
-        help="a sentencepiece model and a dictionary for each language instead of joint ones",
+        help="a sentencepiece model and a dictionary for each language (default: joint ones)",
     )  # fmt: skip
     parser.add_argument(
-        "--workers", type=number(int, 1, 256), default=1, metavar="N", help="processes of fairseq-preprocess"
-    )
+        "--workers", type=number(int, 1, 256), default=1, metavar="N",
+        help="processes of fairseq-preprocess (default: %(default)s)",
+    )  # fmt: skip
 
 
 def add_mono_argument(parser: argparse.ArgumentParser) -> None:

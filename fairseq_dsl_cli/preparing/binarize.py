@@ -58,8 +58,10 @@ def fairseq_preprocess(arguments: Sequence[str], folder: Path, shown_folder: Pat
     """
     show(["fairseq-preprocess", *arguments], shown_folder)
     environment = {**os.environ, "LOGLEVEL": "INFO", "PYTHONIOENCODING": "utf-8:backslashreplace"}
-    program = Path(__file__).with_name("preprocess.py")
-    code, output = run([sys.executable, str(program), *arguments], cwd=folder, env=environment)
+    paths = [*filter(None, [os.environ.get("PYTHONPATH")]), str(Path(__file__).resolve().parents[2])]
+    environment["PYTHONPATH"] = os.pathsep.join(paths)  # a recipe's, which need not be installed
+    program = [sys.executable, "-m", f"{__package__}.preprocess"]
+    code, output = run([*program, *arguments], cwd=folder, env=environment)
     if code:
         print(output)
         raise RecipeError(f"fairseq-preprocess ended with exit code {code}: {(output.splitlines() or [''])[-1]}")

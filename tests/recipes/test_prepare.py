@@ -1,10 +1,10 @@
-"""The recipe for text of one's own: bad text and settings are refused in one line."""
+"""`fairseq-dsl prepare`, for text of one's own: bad text and settings are refused in one line."""
 
 import gzip
 import re
 
 import pytest
-from recipes import DE, run_local, write
+from recipes import DE, run_local, run_recipe, write
 
 
 def break_alignment(raw):
@@ -59,3 +59,10 @@ def test_bad_text_is_refused(raw, tmp_path, spoil):
 def test_bad_settings_are_refused(raw, tmp_path, arguments, message):
     done = run_local(tmp_path, "--raw", raw, *arguments)
     assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_old_name_says_so_and_does_the_same(tmp_path):
+    done = run_recipe("local", "-s", "de", "-t", "de", "--raw", tmp_path, cwd=tmp_path)
+    warning, error = done.stderr.splitlines()
+    assert warning == "local/prepare.sh is now `fairseq-dsl prepare`; this name goes with the next version"
+    assert done.returncode == 1 and error.startswith("error: --source-lang and --target-lang: expected two languages")

@@ -7,7 +7,7 @@ import threading
 from multiprocessing.process import BaseProcess
 from typing import List
 
-from processes import children
+from .. import children
 
 
 def end_workers_with_their_parent() -> None:

@@ -1,12 +1,10 @@
 """Commands that a recipe runs, and shows as its reader could type them."""
 
 import shlex
-import sys
 from pathlib import Path
 from typing import Sequence, Tuple
 
-sys.path.append(str(Path(__file__).resolve().parents[2]))
-from fairseq_dsl_cli import children  # noqa: E402  (a second copy would have to learn the same lessons)
+from .. import children
 
 
 def run(command: Sequence[str], **options) -> Tuple[int, str]:

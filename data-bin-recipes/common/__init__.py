@@ -1,1 +1,0 @@
-"""What all recipes share: begin reading at `recipe.prepare`."""
