@@ -137,7 +137,7 @@ def main() -> None:
     parser = Parser(description=__doc__)
     # fairseq reads file names as train.SRC-TGT.SRC: a language code must not contain a hyphen.
     parser.add_argument("--lang", type=lambda text: language_code(text.replace("-", "_")), default="de",
-                        help="the source language, de, ko, zh-Hans, ... (default: %(default)s), into English")  # fmt: skip
+                        help="the source language: de, ko, zh-Hans, ... (default: %(default)s)")  # fmt: skip
     parser.add_argument("--raw", type=existing_folder, metavar="DIR",
                         help=f"folder with {WHEEL}; otherwise the wheel is downloaded")  # fmt: skip
     add_arguments(parser, vocab_size=8000)
