@@ -9,8 +9,7 @@ from torch import nn
 
 from fairseq_dsl.checkpoints import Checkpoint, build_config
 from fairseq_dsl.errors import BadInput
-
-from .. import joining
+from fairseq_dsl.vocabulary import dictionaries_of
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ def restore(checkpoint: Checkpoint, name: str, data: Optional[str] = None) -> Re
     Raises `BadInput` if a dictionary is not known or the parameters do not fit the architecture.
     """
     models = {direction: checkpoint.direction(direction) for direction in checkpoint.directions}
-    dictionaries = joining.dictionaries_of(models, data)
+    dictionaries = dictionaries_of(models, data)
     direction, part = next(item for item in models.items() if str(item[0]) == name)
     cfg = TranslationConfig(source_lang=direction.source, target_lang=direction.target)
     source, target = dictionaries[direction.source], dictionaries[direction.target]
