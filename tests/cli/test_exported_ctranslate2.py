@@ -1,9 +1,8 @@
 """CTranslate2 translates with an exported direction as fairseq does with the pair."""
 
+import ctranslate2
 import pytest
 from commands import generate, plugin_command
-
-ctranslate2 = pytest.importorskip("ctranslate2")
 
 
 @pytest.mark.parametrize("direction", ["de-en", "en-de"])

@@ -1,6 +1,5 @@
 """Small transformers of every shape, as they are restored from a checkpoint to be exported."""
 
-import pytest
 import tiny
 from fairseq import tasks
 
@@ -16,7 +15,3 @@ def restored(folder, *flags, arch="transformer"):
     model = task.build_model(cfg.model)
     tiny.spread(model)
     return Restored(model.eval(), task.source_dictionary, task.target_dictionary)
-
-
-def requires_ctranslate2():
-    return pytest.importorskip("ctranslate2")

@@ -2,6 +2,7 @@
 
 import json
 
+import ctranslate2
 import exported
 import pytest
 
@@ -38,7 +39,6 @@ def test_refuses_a_folder_that_holds_something_else(checkpoint, tmp_path):
 
 @pytest.mark.parametrize("quantization", [None, "int8", "float16"])
 def test_translates_from_the_folder_alone(quantization, checkpoint, tmp_path):
-    ctranslate2 = exported.requires_ctranslate2()
     assert not conversion.save_for_ctranslate2(checkpoint, "de-en", str(tmp_path / "out"), quantization)
     translator = ctranslate2.Translator(str(tmp_path / "out"))
     assert quantization != "int8" or translator.compute_type.startswith("int8")

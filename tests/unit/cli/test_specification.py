@@ -1,11 +1,11 @@
 """What CTranslate2 makes of a model of any shape: the probabilities of fairseq's."""
 
+import ctranslate2
 import exported
 import pytest
 import tiny
 import torch
 
-ctranslate2 = exported.requires_ctranslate2()
 SHAPES = {
     "post-norm": "",
     "pre-norm": "--encoder-normalize-before --decoder-normalize-before",
