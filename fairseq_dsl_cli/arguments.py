@@ -26,6 +26,18 @@ class Parser(argparse.ArgumentParser):
             self.error(f"argument {flag}: {error}")
 
 
+class OneOrTwo(argparse.Action):
+    """Of an option with a value for both sides, or one for each."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, nargs="+", default=[], **options)
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        if len(values) > 2:
+            parser.error(f"argument {option_string}: expected one or two values, found {len(values)}")
+        setattr(namespace, self.dest, values)
+
+
 def one_line(message: object) -> str:
     """
     >>> one_line("no file 'a\\nb'")

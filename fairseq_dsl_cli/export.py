@@ -6,8 +6,8 @@ read without this plugin:
     fairseq-dsl export checkpoints/dual.pt --direction de-en de-en.pt
     fairseq-generate data-bin/m30k -s de -t en --path de-en.pt
 
-Or as a folder for CTranslate2 (requires pip install ctranslate2), with the vocabularies and, if it is given or found
-beside the checkpoint or in the data folder of training, the sentencepiece model. It replaces nothing but an earlier
+Or as a folder for CTranslate2 (requires pip install ctranslate2), with the vocabularies and, if they are given or found
+beside the checkpoint or in the data folder of training, the sentencepiece models. It replaces nothing but an earlier
 folder of this kind:
 
     fairseq-dsl export checkpoints/dual.pt --direction de-en --format ctranslate2 --quantization int8 de-en.ct2
@@ -35,8 +35,10 @@ def add_arguments(parser: Parser) -> None:
     only.add_argument(
         "--sentencepiece-model",
         type=arguments.input_file,
+        action=arguments.OneOrTwo,
         metavar="FILE",
-        help="the model that the text was split with, which is copied (default: the one that is found, see above)",
+        help="the model that the text was split with, or those of source and target, which are copied (default: those "
+        "that are found, see above)",
     )
     only.add_argument(
         "--data",
@@ -51,7 +53,7 @@ def run(parser: Parser, args: Namespace) -> None:
     parser.check("OUTPUT", arguments.output_folder if is_folder else arguments.output_file, args.output)
     if not is_folder:
         for name in ("quantization", "sentencepiece_model", "data"):
-            if getattr(args, name) is not None:
+            if getattr(args, name):
                 parser.error(f"--{name.replace('_', '-')}: expected --format ctranslate2, found fairseq")
         arguments.refuse_overwriting(parser, args.output, [args.checkpoint])
 
@@ -71,7 +73,7 @@ def run(parser: Parser, args: Namespace) -> None:
         has_pieces = save_for_ctranslate2(
             checkpoint, args.direction, args.output, args.quantization, args.sentencepiece_model, args.data
         )
-        print(f"wrote {args.output}, {'with its' if has_pieces else 'without a'} sentencepiece model")
+        print(f"wrote {args.output}, {'with' if has_pieces else 'without'} sentencepiece model")
     else:
         save_plain(checkpoint.direction(args.direction), args.output)
         print(f"wrote {args.output}")

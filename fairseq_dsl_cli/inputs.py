@@ -54,11 +54,16 @@ def _paths_in(word):
     return []
 
 
-@functools.lru_cache(maxsize=None)
-def checksum(path):
-    """The content of a file in 16 hexadecimal digits."""
+def sha256(path):
+    """The digest of a file's content, in hexadecimal digits."""
     digest = hashlib.sha256()
     with open(path, "rb") as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()
+
+
+@functools.lru_cache(maxsize=None)
+def checksum(path):
+    """The content of a file in 16 hexadecimal digits; of one that does not change while the command runs."""
+    return sha256(path)[:16]

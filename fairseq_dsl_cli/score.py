@@ -34,11 +34,22 @@ def add_arguments(parser: Parser) -> None:
         metavar="FILE",
         help="the scores: JSON Lines where the name ends in .jsonl, else TSV",
     )
-    add("--source-lm", metavar="FILE", help="language model of the source language (default: no log P(x), and no gap)")
-    add("--target-lm", metavar="FILE", help="language model of the target language (default: no log P(y), and no gap)")
+    for side, log_prob in (("source", "log P(x)"), ("target", "log P(y)")):
+        add(
+            f"--{side}-lm",
+            type=arguments.language_model,
+            metavar="FILE",
+            help=f"language model of the {side} language (default: no {log_prob}, and no gap)",
+        )
     add("--data", type=arguments.input_folder, metavar="DIR", help="folder with the dictionaries (default: the pair's)")
     add("--bpe", choices=["sentencepiece"], help="segments the text (default: it is segmented already)")
-    add("--sentencepiece-model", type=arguments.input_file, metavar="FILE", help="the model of --bpe sentencepiece")
+    add(
+        "--sentencepiece-model",
+        type=arguments.input_file,
+        action=arguments.OneOrTwo,
+        metavar="FILE",
+        help="the model of --bpe sentencepiece, or those of source and target",
+    )
     add("--max-tokens", type=arguments.positive, default=4096, help="tokens of a batch (default: %(default)s)")
     add(
         "--buffer-size",
@@ -51,9 +62,10 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(parser: Parser, args: Namespace) -> None:
-    if (args.bpe is None) != (args.sentencepiece_model is None):
+    if bool(args.bpe) != bool(args.sentencepiece_model):
         parser.error("--bpe and --sentencepiece-model: expected both or neither")
-    files = {name: getattr(args, name) for name in ("path", "source_lm", "target_lm", "sentencepiece_model")}
+    files = {name: getattr(args, name) for name in ("path", "source_lm", "target_lm")}
+    files.update(zip(("sentencepiece_model", "target_sentencepiece_model"), args.sentencepiece_model))
     arguments.refuse_overwriting(parser, args.output, [args.source, args.target, *filter(None, files.values())])
 
     from .scoring import corpus

@@ -1,26 +1,23 @@
 """What a pair and two language models say of sentence pairs that are given."""
 
 import math
-from argparse import Namespace
 from dataclasses import dataclass, fields
 from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
 from fairseq.data import Dictionary
-from fairseq.data.encoders import build_bpe
-from fairseq.tasks.translation import TranslationConfig, TranslationTask
 from torch import Tensor
 
 from ..checkpoints import Checkpoint
 from ..directions import Direction, Directions
-from ..errors import BadInput, first_line
+from ..errors import BadInput
 from ..marginals import Marginal, marginal_of, marginals_of
-from ..models import PairBuilder
+from ..models import restore
 from ..objectives import dual_cross_entropy, duality_gap
-from ..swaps import refuse_other_language_model
-from ..vocabulary import dictionaries_of
+from ..swaps import MARGIN, refuse_other_language_model
 from .forced import ForcedDecoder, Item, each, marginals
+from .segmentation import Encoder, encoders_of
 
 MAX_TOKENS = 4096  # of a batch
 SAMPLE, LONGEST_IN_SAMPLE = 50, 64  # pairs, and tokens, by which swapped sides are told
@@ -73,7 +70,8 @@ class PairScorer:
         dictionaries: by language.
         marginals: those that there are, by language.
         device: where the models are.
-        encode: makes of a text words of the dictionaries with spaces between them.
+        encoders: by language: makes of a text words of the dictionary with spaces between them; without one the text
+            is taken as it is.
         max_tokens: of a batch.
     """
 
@@ -83,7 +81,7 @@ class PairScorer:
         dictionaries: Mapping[str, Dictionary],
         marginals: Mapping[str, Marginal],
         device: torch.device,
-        encode: Optional[Callable[[str], str]] = None,
+        encoders: Mapping[str, Optional[Encoder]],
         max_tokens: int = MAX_TOKENS,
     ):
         primal, dual = decoders
@@ -92,7 +90,7 @@ class PairScorer:
         self.dictionaries = dictionaries
         self.marginals = marginals
         self.device = device
-        self.encode = encode or (lambda text: text)
+        self.encoders = encoders
         self.max_tokens = max_tokens
         forward, reverse = decoders[primal], decoders[dual]
         self.longest = (
@@ -108,7 +106,7 @@ class PairScorer:
         source_lm: Optional[str] = None,
         target_lm: Optional[str] = None,
         bpe: Optional[str] = None,
-        sentencepiece_model: Optional[str] = None,
+        sentencepiece_model: Union[str, Sequence[str], None] = None,
         device: Union[str, torch.device] = "cpu",
         max_tokens: int = MAX_TOKENS,
     ) -> "PairScorer":
@@ -118,6 +116,7 @@ class PairScorer:
             data: a folder with the dictionaries of a checkpoint that carries none.
             source_lm, target_lm: what ``--source-lm`` and ``--target-lm`` name; either may be missing.
             bpe: ``sentencepiece``, for text that is not segmented.
+            sentencepiece_model: the file of its model, or those of source and target.
 
         Raises `BadInput` where the files do not fit each other.
         """
@@ -125,32 +124,42 @@ class PairScorer:
         checkpoint = Checkpoint(path, "--path")
         if not checkpoint.pair:
             raise BadInput(f"{checkpoint.name}: expected a pair, found one model; fairseq-dsl join makes a pair of two")
-        parts = {direction: checkpoint.direction(direction) for direction in checkpoint.directions}
-        dictionaries = dictionaries_of(parts, data)
-        named = {"--source-lm": source_lm, "--target-lm": target_lm}
-        found = _marginals(named, next(iter(parts)), dictionaries, device)
-        encode = _encoder(bpe, sentencepiece_model)
-        return cls(_decoders(checkpoint, parts, dictionaries, device), dictionaries, found, device, encode, max_tokens)
+        models = restore(checkpoint, data)
+        primal = next(iter(models))
+        languages = primal.source, primal.target
+        encoders = dict(zip(languages, encoders_of(bpe, sentencepiece_model)))
+        dictionaries = {direction.source: one.source for direction, one in models.items()}
+        found = _marginals({"--source-lm": source_lm, "--target-lm": target_lm}, languages, dictionaries, device)
+        decoders = {}
+        for direction, one in models.items():
+            one.model.to(device).requires_grad_(False)
+            decoders[direction] = ForcedDecoder([one.model], one.target, one.cfg)
+        return cls(decoders, dictionaries, found, device, encoders, max_tokens)
 
     def symbols(self, sentence: Sentence, language: str) -> Tensor:
         """The symbols of a sentence, with the end-of-sentence symbol."""
         if isinstance(sentence, Tensor):
             return sentence.cpu()
-        return self.dictionaries[language].encode_line(self.encode(sentence), add_if_not_exist=False).long()
+        encode = self.encoders.get(language)
+        words = encode(sentence) if encode else sentence
+        return self.dictionaries[language].encode_line(words, add_if_not_exist=False).long()
 
     def score(self, pairs: Sequence[Tuple[Sentence, Sentence]]) -> List[PairScore]:
         """The scores of pairs (x, y) in their order: of texts, or of symbols with the end-of-sentence symbol."""
+        return self._score(pairs, self.marginals)
+
+    def _score(self, pairs: Sequence[Tuple[Sentence, Sentence]], by: Mapping[str, Marginal]) -> List[PairScore]:
         source, target = self.directions.languages
         sentences = [(self.symbols(x, source), self.symbols(y, target)) for x, y in pairs]
         reasons = [self._reason(pair) for pair in sentences]
         scored = [i for i, reason in enumerate(reasons) if not reason]
         columns = {name: np.full(len(pairs), math.nan) for name in SCORES}
-        for name, column in self._columns([sentences[i] for i in scored]).items():
+        for name, column in self._columns([sentences[i] for i in scored], by).items():
             columns[name][scored] = column
         found = []
         for i, (pair, reason) in enumerate(zip(sentences, reasons)):
             scores = {name: float(column[i]) for name, column in columns.items()}
-            reason = reason or self._reason_of_marginals(pair)
+            reason = reason or self._reason_of_marginals(pair, by)
             found.append(PairScore(len(pair[0]), len(pair[1]), **scores, unknown=self._unknown(pair), reason=reason))
         return found
 
@@ -158,14 +167,14 @@ class PairScorer:
         dictionaries = (self.dictionaries[language] for language in self.directions.languages)
         return sum(int(side.eq(dictionary.unk()).sum()) for side, dictionary in zip(pair, dictionaries))
 
-    def _columns(self, pairs: List[Tuple[Tensor, Tensor]]) -> Dict[str, np.ndarray]:
+    def _columns(self, pairs: List[Tuple[Tensor, Tensor]], by: Mapping[str, Marginal]) -> Dict[str, np.ndarray]:
         source, target = self.directions.languages
         forward, reverse = (self.decoders[direction] for direction in self.directions)
         ways: Dict[str, Tuple[List[Item], Callable[[List[Item]], Sequence[float]]]] = {
             "forward": ([(x, y) for x, y in pairs], lambda items: forward.score(items, self.device)),
             "reverse": ([(y, x) for x, y in pairs], lambda items: reverse.score(items, self.device)),
-            "source_lm": ([(x,) for x, _ in pairs], marginals(self.marginals.get(source))),
-            "target_lm": ([(y,) for _, y in pairs], marginals(self.marginals.get(target))),
+            "source_lm": ([(x,) for x, _ in pairs], marginals(by.get(source))),
+            "target_lm": ([(y,) for _, y in pairs], marginals(by.get(target))),
         }
         found = {
             name: torch.tensor(list(each(items, score, self.max_tokens)), dtype=torch.float64)
@@ -186,18 +195,40 @@ class PairScorer:
                 return f"{name} too long: {len(sentence)} tokens, expected at most {longest}"
         return ""
 
-    def _reason_of_marginals(self, pair: Tuple[Tensor, Tensor]) -> str:
+    def _reason_of_marginals(self, pair: Tuple[Tensor, Tensor], by: Mapping[str, Marginal]) -> str:
         """Why the language models' scores are missing; empty if they are not, or were not asked for."""
         for name, sentence, language in zip(("source", "target"), pair, self.directions.languages):
-            marginal = self.marginals.get(language)
+            marginal = by.get(language)
             if marginal and len(sentence) > marginal.max_length:
                 return (
                     f"{name} too long for --{name}-lm: {len(sentence)} tokens, expected at most {marginal.max_length}"
                 )
         return ""
 
-    def refuse_swapped_sides(self, pairs: Sequence[Tuple[Sentence, Sentence]]):
-        """Refuse text, or two language models, of which each finds the other side of some pairs likelier than its own.
+    def refuse_swapped_sides(self, pairs: Sequence[Tuple[str, str]]):
+        """Refuse texts that the models find likelier as each other's side, and two language models for one another.
+
+        Args:
+            pairs: of texts, some of which are looked at.
+        """
+        some = pairs[:: 1 + len(pairs) // SAMPLE]
+        given, swapped = (self._log_prob(sides) for sides in (some, [(y, x) for x, y in some]))
+        source, target = self.directions.languages
+        if swapped > given + MARGIN:
+            raise BadInput(
+                f"--source and --target look swapped: log P of a token is {given:.2f} nats by both models as given, "
+                f"{swapped:.2f} the other way round; expected --source of {source}, --target of {target}"
+            )
+        self._refuse_swapped_language_models(some)
+
+    def _log_prob(self, pairs: Sequence[Tuple[str, str]]) -> float:
+        """log P of a token by both models, in nats; 0 if none can be scored."""
+        found = [one for one in self._score(pairs, {}) if not one.reason]
+        tokens = sum(one.source_length + one.target_length for one in found)
+        return sum(one.forward + one.reverse for one in found) / max(tokens, 1)
+
+    def _refuse_swapped_language_models(self, pairs: Sequence[Tuple[str, str]]):
+        """Refuse two language models of which each finds the other side of some pairs likelier than its own.
 
         With a dictionary for each language another model is refused at once; with a joined one, by what it says. One
         model alone may do so of noisy text.
@@ -205,14 +236,14 @@ class PairScorer:
         source, target = self.directions.languages
         if len(self.marginals) < 2 or self.dictionaries[source].symbols != self.dictionaries[target].symbols:
             return
-        sides = [(self.symbols(x, source), self.symbols(y, target)) for x, y in pairs[:: 1 + len(pairs) // SAMPLE]]
+        sides = [(self.symbols(x, source), self.symbols(y, target)) for x, y in pairs]
         sides = [pair for pair in sides if 1 < min(map(len, pair)) and max(map(len, pair)) <= LONGEST_IN_SAMPLE]
         if not sides or not all(self._prefers_sources(direction, sides) for direction in self.directions):
             return
         names = " and ".join(self.marginals[language].name for language in (source, target))
         raise BadInput(
-            f"{names}: each finds the other side of the text likelier than its own; expected --source and "
-            f"--source-lm of {source}, --target and --target-lm of {target}"
+            f"{names}: each finds the other side of the text likelier than its own; expected --source-lm of {source}, "
+            f"--target-lm of {target}"
         )
 
     def _prefers_sources(self, direction: Direction, sides: List[Tuple[Tensor, Tensor]]) -> bool:
@@ -225,51 +256,15 @@ class PairScorer:
         return False
 
 
-def _decoders(checkpoint, parts, dictionaries, device) -> Dict[Direction, ForcedDecoder]:
-    names = {field.name for field in fields(TranslationConfig)} - {"eval_bleu", "eval_bleu_args", "_name"}
-    tasks = {}
-    for direction, part in parts.items():
-        cfg = TranslationConfig(**{name: value for name, value in part.task.items() if name in names})
-        sides = dictionaries[direction.source], dictionaries[direction.target]
-        tasks[direction] = TranslationTask(cfg, *sides)
-    models = PairBuilder(tasks, dictionaries).restore(checkpoint.pair)
-    found = {}
-    for direction, model in models.items():
-        try:
-            model.load_state_dict(parts[direction].parameters, strict=True)
-        except RuntimeError as error:
-            raise BadInput(f"{checkpoint.name}: its parameters do not fit its architecture: {error}") from error
-        model.to(device).eval().requires_grad_(False)
-        found[direction] = ForcedDecoder([model], dictionaries[direction.target], tasks[direction].cfg)
-    return found
-
-
-def _marginals(given, primal: Direction, dictionaries, device) -> Dict[str, Marginal]:
-    languages = primal.source, primal.target
+def _marginals(given, languages, dictionaries, device) -> Dict[str, Marginal]:
     if all(given.values()):
-        return marginals_of(given, languages, dictionaries, device)
-    return {
-        language: marginal_of(path, flag, language, dictionaries[language], device)
-        for (flag, path), language in zip(given.items(), languages)
-        if path
-    }
-
-
-def _encoder(bpe: Optional[str], sentencepiece_model: Optional[str]) -> Optional[Callable[[str], str]]:
-    if bpe is None and sentencepiece_model is None:
-        return None
-    if bpe != "sentencepiece" or not sentencepiece_model:
-        raise BadInput(
-            f"--bpe {bpe} --sentencepiece-model {sentencepiece_model}: expected --bpe sentencepiece with its model, or "
-            "neither, for text that is segmented"
-        )
-    flags = Namespace(
-        bpe=bpe,
-        sentencepiece_model=sentencepiece_model,
-        sentencepiece_enable_sampling=False,
-        sentencepiece_alpha=None,
-    )
-    try:
-        return build_bpe(flags).encode
-    except (OSError, RuntimeError) as error:
-        raise BadInput(f"--sentencepiece-model {sentencepiece_model}: cannot be read ({first_line(error)})") from error
+        found = marginals_of(given, languages, dictionaries, device)
+    else:
+        found = {
+            language: marginal_of(path, flag, language, dictionaries[language], device)
+            for (flag, path), language in zip(given.items(), languages)
+            if path
+        }
+    for marginal in found.values():
+        marginal.require_samples("scoring text")
+    return found

@@ -3,14 +3,14 @@
 import os
 import shutil
 from importlib.util import find_spec
-from typing import Optional
+from typing import Optional, Sequence
 
 from fairseq_dsl.checkpoints import Checkpoint
 from fairseq_dsl.errors import BadInput
+from fairseq_dsl.models import restore
 
 from . import model_folder
-from .restoring import restore
-from .sentencepieces import sentencepiece_model
+from .sentencepieces import sentencepiece_models
 from .transformers import what_is_not_supported
 
 
@@ -19,31 +19,32 @@ def save_for_ctranslate2(
     direction: str,
     folder: str,
     quantization: Optional[str] = None,
-    pieces: Optional[str] = None,
+    pieces: Sequence[str] = (),
     data: Optional[str] = None,
 ) -> bool:
-    """Write the model, its vocabularies and its sentencepiece model.
+    """Write the model, its vocabularies and its sentencepiece models.
 
     Args:
         checkpoint: of a pair.
         folder: new, empty, or with an earlier model, which is replaced.
         quantization: of CTranslate2; None for float32.
-        pieces: the sentencepiece model's file; None for the one beside the data.
+        pieces: the sentencepiece model's file, or those of source and target; empty for those beside the data.
         data: a folder with the dictionaries, for a checkpoint that contains none.
 
-    Returns whether there is a sentencepiece model.
+    Returns whether there are sentencepiece models.
 
     Raises `BadInput` if CTranslate2 cannot be found or has no such model.
     """
     model_folder.check_free(folder)
-    restored = restore(checkpoint, direction, data)
+    restored = next(one for key, one in restore(checkpoint, data).items() if str(key) == direction)
     problem = what_is_not_supported(restored)
     if problem:
         raise BadInput(
             f"--format ctranslate2: has no place for the {direction} model of {checkpoint.path}: {problem}; "
             "--format fairseq writes any model"
         )
-    pieces = sentencepiece_model(pieces, checkpoint, restored.source)
+    languages = restored.direction.source, restored.direction.target
+    models = sentencepiece_models(pieces, checkpoint, list(zip(languages, (restored.source, restored.target))))
     if find_spec("ctranslate2") is None:
         raise BadInput("--format ctranslate2: requires ctranslate2: pip install ctranslate2")
     from .specification import specification
@@ -53,6 +54,9 @@ def save_for_ctranslate2(
     spec.optimize(quantization)
     with model_folder.written_whole(folder) as new:
         spec.save(new)
-        if pieces:
-            shutil.copyfile(pieces, os.path.join(new, model_folder.SENTENCEPIECE))
-    return pieces is not None
+        if models:
+            is_joint = os.path.samefile(*models)
+            names = [model_folder.SENTENCEPIECE] if is_joint else model_folder.SENTENCEPIECES
+            for model, name in zip(models, names):
+                shutil.copyfile(model, os.path.join(new, name))
+    return models is not None

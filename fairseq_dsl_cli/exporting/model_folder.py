@@ -8,8 +8,10 @@ from typing import Iterator
 from fairseq_dsl.errors import BadInput
 
 SENTENCEPIECE = "sentencepiece.model"
-"""The sentencepiece model's name in the folder."""
-_FILES = {"model.bin", "config.json", SENTENCEPIECE}
+"""The sentencepiece model's name in the folder, where there is one of both languages."""
+SENTENCEPIECES = ("source_sentencepiece.model", "target_sentencepiece.model")
+"""The names of the models of each language."""
+_FILES = {"model.bin", "config.json", SENTENCEPIECE, *SENTENCEPIECES}
 _FILES |= {f"{name}_vocabulary.json" for name in ("shared", "source", "target")}
 
 

@@ -1,6 +1,6 @@
-"""The sentencepiece model that splits a model's text: found beside its data, and checked against its dictionary."""
+"""The sentencepiece models that split a model's text: found beside its data, and checked against its dictionaries."""
 
-from typing import Optional
+from typing import Optional, Sequence, Tuple
 
 import sentencepiece
 from fairseq.data import Dictionary
@@ -8,33 +8,46 @@ from fairseq.data import Dictionary
 from fairseq_dsl.checkpoints import Checkpoint
 from fairseq_dsl.errors import BadInput, first_line
 
-NAMES = ("sentencepiece.bpe.model", "sentencepiece.model", "spm.model")
+NAMES = ("sentencepiece.bpe.{language}.model", "sentencepiece.bpe.model", "sentencepiece.model", "spm.model")
 """What a sentencepiece model is called in a data folder or beside a checkpoint."""
 _ENOUGH = 0.5  # of a dictionary's symbols: of other models' pieces, it has some too
 
 
-def sentencepiece_model(path: Optional[str], checkpoint: Checkpoint, source: Dictionary) -> Optional[str]:
-    """The file of the sentencepiece model that the source language's text was split with.
+def sentencepiece_models(
+    given: Sequence[str], checkpoint: Checkpoint, sides: Sequence[Tuple[str, Dictionary]]
+) -> Optional[Sequence[str]]:
+    """The files of the sentencepiece models of source and target, which may be one.
 
     Args:
-        path: the one that is given. Without it, one beside the checkpoint or in the data folder of its training is
-            returned, if its pieces are those of the dictionary; else None.
+        given: one file of both languages, or one of each; empty for those beside the checkpoint or in the data folder
+            of its training, if their pieces are those of the dictionaries.
+        sides: language and dictionary of source and target.
 
-    Raises `BadInput` if the one that is given is no sentencepiece model, or another one.
+    Returns None if none is given and they are not found.
+
+    Raises `BadInput` if one that is given is no sentencepiece model, or another one.
     """
-    if path is not None:
-        share = _share(path, source)
-        if share < _ENOUGH:
-            raise BadInput(
-                f"--sentencepiece-model {path}: expected the model that the text of training was split with, found one "
-                f"with {share:.0%} of the symbols of the source dictionary"
-            )
-        return path
-    found = next(filter(None, (checkpoint.own_file(name) for name in NAMES)), None)
+    if given:
+        found = [given[0], given[-1]]
+        for path, (language, dictionary) in zip(found, sides):
+            share = _share(path, dictionary)
+            if share < _ENOUGH:
+                raise BadInput(
+                    f"--sentencepiece-model {path}: expected the model that the {language} text of training was split "
+                    f"with, found one with {share:.0%} of the symbols of its dictionary"
+                )
+        return found
+    beside = [_beside(checkpoint, *side) for side in sides]
+    return None if None in beside else [path for path in beside if path]
+
+
+def _beside(checkpoint: Checkpoint, language: str, dictionary: Dictionary) -> Optional[str]:
+    paths = (checkpoint.own_file(name.format(language=language)) for name in NAMES)
+    found = next(filter(None, paths), None)
     if found is None:
         return None
     try:
-        return str(found) if _share(str(found), source) >= _ENOUGH else None
+        return str(found) if _share(str(found), dictionary) >= _ENOUGH else None
     except BadInput:
         return None
 

@@ -12,7 +12,8 @@ from ctranslate2.specs.common_spec import Activation
 from ctranslate2.specs.transformer_spec import TransformerDecoderSpec, TransformerEncoderSpec
 from torch import nn
 
-from .restoring import Restored
+from fairseq_dsl.models import Restored
+
 from .transformers import ACTIVATIONS
 
 

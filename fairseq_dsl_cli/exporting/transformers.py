@@ -8,7 +8,7 @@ from fairseq.models import transformer as fairseq_transformer
 from fairseq.modules import transformer_layer as layers
 from torch import nn
 
-from .restoring import Restored
+from fairseq_dsl.models import Restored
 
 ACTIVATIONS = {
     "relu": "RELU",

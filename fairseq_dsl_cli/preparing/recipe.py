@@ -24,6 +24,7 @@ import shutil
 from pathlib import Path
 from typing import Callable, Dict, Iterable, Mapping, Sequence, Tuple
 
+from ..inputs import sha256
 from . import binarize, pieces, splits, text
 from .options import RecipeError
 from .staging import staging
@@ -55,8 +56,8 @@ def prepare(
     settings = {k: str(v) for k, v in sorted(vars(args).items()) if k not in ("out", "raw", "mono", "workers")}
     code = [Path(__file__).with_name(f"{name}.py") for name in ("binarize", "pieces", "recipe", "splits", "text")]
     code.append(Path(make_splits.__code__.co_filename))
-    key = _digest([langs, settings, pieces.VERSION, [_sha256(path) for path in [*code, *inputs]]])
-    mono_keys = {lang: _digest([key, _sha256(path)]) for lang, path in mono.items()}
+    key = _digest([langs, settings, pieces.VERSION, [sha256(path) for path in [*code, *inputs]]])
+    mono_keys = {lang: _digest([key, sha256(path)]) for lang, path in mono.items()}
     parallel_is_finished = _is_finished([out.parent / name for name in names], key)
     finished = [lang for lang in mono if _is_finished([out.parent / mono_names[lang]], mono_keys[lang])]
     if parallel_is_finished:
@@ -154,14 +155,6 @@ def _publish(folder: Path, made: Sequence[str], outdated: Sequence[str]) -> None
 
 
 # ---- what a folder was made from
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _digest(parts: Sequence[object]) -> str:

@@ -3,12 +3,13 @@
 import math
 import re
 import signal
+import statistics
 import subprocess
 import sys
 import time
 
 import pytest
-from commands import command, generate, lm_flags, plugin_command, sentence_pairs, write_pairs
+from commands import command, dsl_flags, generate, lm_flags, plugin_command, sentence_pairs, train, write_pairs
 
 from fairseq_dsl.errors import BadInput
 from fairseq_dsl_cli.scoring.score_table import ScoreTable
@@ -62,6 +63,21 @@ def test_the_scores_are_those_of_fairseqs_commands(chain, dual, tmp_path):
     )
 
 
+def test_the_gaps_are_those_of_the_training_log(chain, dual, tmp_path):
+    started = ["--primal-checkpoint", dual, "--dual-checkpoint", dual, "--lr", 0]
+    run = train(chain.data, *dsl_flags(chain), *started, "--max-epoch", 1, "--save-dir", tmp_path)
+    gaps = {
+        split: [line["gap"] for line in scored(chain, dual, chain.text / split, tmp_path / f"{split}.tsv")]
+        for split in ("train", "valid")
+    }
+    (before,) = (line for line in run.log if line.startswith("duality gap before the first update"))
+    logged = [float(re.search(rf"{which} (-?[\d.]+)", before).group(1)) for which in ("min", "median", "max")]
+    wanted = [min(gaps["train"]), statistics.median(gaps["train"]), max(gaps["train"])]
+    assert logged == pytest.approx(wanted, abs=0.0501)  # as printed
+    mean = sum(gaps["valid"]) / len(gaps["valid"])
+    assert run.last("valid", "valid_duality_gap_signed") == pytest.approx(mean, abs=6e-4)
+
+
 def test_a_killed_run_goes_on_without_a_line_twice(chain, dual, tmp_path):
     pairs = list(sentence_pairs(1500, seed=9, longest=30))
     pairs[7:9] = [("", "v0x"), ("w0 " * 2000, "v0x")]
@@ -98,13 +114,24 @@ def reasons(path):
     return [dict(zip(names, line.split("\t"))) for line in lines]
 
 
-def test_language_models_or_texts_in_the_wrong_order_are_refused(chain, dual, tmp_path):
+@pytest.mark.parametrize("flags", ["", "with language models"])
+def test_texts_in_the_wrong_order_are_refused(flags, chain, dual, tmp_path):
+    files = [
+        "--source",
+        chain.text / "test.en",
+        "--target",
+        chain.text / "test.de",
+        "--output",
+        tmp_path / "scores.tsv",
+    ]
+    with pytest.raises(BadInput, match="look swapped: .* expected --source of de, --target of en"):
+        plugin_command("score", "--path", dual, *files, "--cpu", *(lm_flags(chain) if flags else []))
+
+
+def test_language_models_in_the_wrong_order_are_refused(chain, dual, tmp_path):
     swapped = ["--source-lm", chain.lm["en"], "--target-lm", chain.lm["de"]]
     with pytest.raises(BadInput, match="each finds the other side of the text likelier than its own; expected"):
         scored(chain, dual, chain.text / "test", tmp_path / "scores.tsv", *swapped)
-    files = ["--source", chain.text / "test.en", "--target", chain.text / "test.de"]
-    with pytest.raises(BadInput, match="expected --source and --source-lm of de, --target and --target-lm of en"):
-        scored(chain, dual, chain.text / "test", tmp_path / "others.tsv", *files)
 
 
 def test_noise_on_one_side_is_scored(chain, dual, tmp_path):

@@ -3,7 +3,8 @@
 import tiny
 from fairseq import tasks
 
-from fairseq_dsl_cli.exporting.restoring import Restored
+from fairseq_dsl.directions import Direction
+from fairseq_dsl.models import Restored
 
 
 def restored(folder, *flags, arch="transformer"):
@@ -14,4 +15,4 @@ def restored(folder, *flags, arch="transformer"):
     task = tasks.setup_task(cfg.task)
     model = task.build_model(cfg.model)
     tiny.spread(model)
-    return Restored(model.eval(), task.source_dictionary, task.target_dictionary)
+    return Restored(Direction("de", "en"), model.eval(), task.source_dictionary, task.target_dictionary, cfg.task)

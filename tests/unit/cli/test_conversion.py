@@ -7,6 +7,7 @@ import exported
 import pytest
 
 from fairseq_dsl.checkpoints import Checkpoint
+from fairseq_dsl.directions import Direction
 from fairseq_dsl.errors import BadInput
 from fairseq_dsl_cli.exporting import conversion
 
@@ -18,7 +19,7 @@ def checkpoint(pair_checkpoint):
 
 
 def test_refuses_an_architecture_by_name(checkpoint, data, tmp_path, monkeypatch):
-    monkeypatch.setattr(conversion, "restore", lambda *_: exported.restored(data, arch="lstm"))
+    monkeypatch.setattr(conversion, "restore", lambda *_: {"en-de": exported.restored(data, arch="lstm")})
     with pytest.raises(BadInput, match="no place for the en-de model of .*dual.pt: its encoder is a LSTMEncoder"):
         conversion.save_for_ctranslate2(checkpoint, "en-de", str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
@@ -45,4 +46,4 @@ def test_translates_from_the_folder_alone(quantization, checkpoint, tmp_path):
     found = translator.translate_batch([["w1", "w2"], []], max_decoding_length=5)
     assert all(piece[0] in "v<" for each in found for piece in each.hypotheses[0])
     vocabulary = json.loads((tmp_path / "out" / "target_vocabulary.json").read_text())
-    assert vocabulary == conversion.restore(checkpoint, "de-en").target.symbols
+    assert vocabulary == conversion.restore(checkpoint)[Direction("de", "en")].target.symbols

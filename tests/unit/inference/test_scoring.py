@@ -1,8 +1,10 @@
 """The scores of given pairs: against one sentence at a time, in order, and those that have none."""
 
+import io
 import math
 
 import pytest
+import sentencepiece
 import tiny
 import torch
 from fairseq import tasks
@@ -12,6 +14,17 @@ from fairseq_dsl.errors import BadInput
 from fairseq_dsl.inference import PairScorer
 
 PAIRS = [(" ".join(x), " ".join(y)) for x, y in tiny.PAIRS]
+
+
+def sentencepieces(path, words):
+    """A model whose pieces are words."""
+    written = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(words * 3), model_writer=written, model_type="word", vocab_size=len(words) + 3,
+        minloglevel=2,
+    )  # fmt: skip
+    path.write_bytes(written.getvalue())
+    return str(path)
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +75,19 @@ def test_what_cannot_be_scored_says_why_and_disturbs_no_other(scorer):
     assert unseen.unknown == 1 and unseen.score > 0
 
 
+def test_text_is_segmented_by_a_model_of_both_languages_or_one_of_each(saved, tmp_path):
+    de, en, both = (sentencepieces(tmp_path / name, words) for name, words in (
+        ("de", tiny.WORDS["de"]), ("en", tiny.WORDS["en"]), ("both", [*tiny.WORDS["de"], *tiny.WORDS["en"]]),
+    ))  # fmt: skip
+    (x, y), *_ = PAIRS
+    for given in (both, [both], [de, en]):
+        scorer = PairScorer.load(saved[1], bpe="sentencepiece", sentencepiece_model=given)
+        for language, text in (("de", x), ("en", y)):
+            assert scorer.encoders[language](text).split() == [f"\u2581{word}" for word in text.split()], given
+    with pytest.raises(BadInput, match="--bpe None --sentencepiece-model .*both: expected --bpe sentencepiece with"):
+        PairScorer.load(saved[1], sentencepiece_model=both)
+
+
 def test_one_language_model_or_none_leaves_the_gap_unknown(saved, lms):
     for flags in ({}, {"target_lm": lms["en"]}):
         (found,) = PairScorer.load(saved[1], **flags).score(PAIRS[:1])
@@ -87,5 +113,5 @@ def test_a_model_with_parameters_of_another_shape_is_refused(saved, tmp_path):
     name = next(name for name in state["model"] if name.endswith("fc1.weight"))
     state["model"][name] = state["model"][name][:1]
     torch.save(state, tmp_path / "bad.pt")
-    with pytest.raises(BadInput, match="--path .*its parameters do not fit its architecture"):
+    with pytest.raises(BadInput, match="--path .*its de-en parameters do not fit its architecture"):
         PairScorer.load(str(tmp_path / "bad.pt"))
