@@ -6,7 +6,7 @@ fairseq whatever its version is in `fairseq_dsl.patches`.
 ====================================  =====================  =========================================================
 `allow_checkpoint_types`              torch >= 2.6           loads fairseq's checkpoints with ``weights_only=True``
 `trust_other_workers`                 torch >= 2.6           loads what workers send one another
-`silence_amp_warnings`                torch >= 2.4           hides deprecation warnings about fairseq's code
+`silence_deprecations`                torch >= 2             hides deprecation warnings about fairseq's code
 `restore_np_compat`                   numpy >= 2             gives fairseq the ``np.compat.long`` that it uses
 `freeze_fast_path_parameters`         fairseq 0.12.2         keeps unused encoder parameters out of training
 `drop_fast_path_parameters`           other fairseq          reads checkpoints that contain those parameters
@@ -75,13 +75,14 @@ def trust_other_workers():
     distributed_utils._broadcast_object_slow = broadcast_object_slow
 
 
-def silence_amp_warnings():
-    """torch >= 2.4 warns whenever fairseq uses ``torch.cuda.amp``, which a user cannot change.
+def silence_deprecations():
+    """torch warns of what fairseq uses, which a user cannot change: ``torch.cuda.amp``, and masks of two types.
 
-    Upstream: https://github.com/pytorch/tutorials/issues/3331.
-    Can go when fairseq uses ``torch.amp``.
+    Upstream: https://github.com/pytorch/tutorials/issues/3331, https://github.com/pytorch/pytorch/pull/92733.
+    Can go when fairseq uses ``torch.amp``, and boolean masks in its multi-head attention.
     """
     warnings.filterwarnings("ignore", message=r".*torch\.cuda\.amp\.", category=FutureWarning)
+    warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask", category=UserWarning)
 
 
 def restore_np_compat():
@@ -151,6 +152,6 @@ def drop_fast_path_parameters(parameters: Dict[str, Any], path: str):
 
 allow_checkpoint_types()
 trust_other_workers()
-silence_amp_warnings()
+silence_deprecations()
 restore_np_compat()
 freeze_fast_path_parameters()

@@ -108,13 +108,17 @@ def test_numpy_1_keeps_its_own_np_compat(monkeypatch):
 
 
 @pytest.mark.skipif(TORCH < (2, 4), reason="torch < 2.4 does not warn")
-def test_warnings_of_torch_cuda_amp_are_silent():
-    for fix, count in ((lambda: None, 1), (compat.silence_amp_warnings, 0)):
+@pytest.mark.parametrize("message", ["torch.cuda.amp", "mismatched key_padding_mask"])
+def test_deprecations_of_what_fairseq_uses_are_silent(message):
+    attention = torch.nn.MultiheadAttention(4, 2)
+    x, padding, future = torch.zeros(2, 1, 4), torch.zeros(1, 2, dtype=torch.bool), torch.zeros(2, 2)
+    for fix, count in ((lambda: None, 1), (compat.silence_deprecations, 0)):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             fix()
             torch.cuda.amp.autocast(enabled=False)
-        assert len([w for w in caught if "torch.cuda.amp" in str(w.message)]) == count
+            attention(x, x, x, key_padding_mask=padding, attn_mask=future)
+        assert len([w for w in caught if message in str(w.message)]) == count
 
 
 class TestEncoderLayers:
