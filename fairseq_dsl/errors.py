@@ -34,11 +34,14 @@ def advice_on_memory(advice: str):
 
 
 def print_without_traceback():
-    """Print a `BadInput` that ends the program as one line, and leave all other errors to Python's hook."""
+    """Print a `BadInput` that ends the program as one line, and leave all other errors to Python's hook.
+
+    Likewise fairseq's own words for a file that it does not find: an `OSError` that is none of the system's.
+    """
     previous_hook = sys.excepthook
 
     def hook(kind, error, traceback):
-        if issubclass(kind, BadInput):
+        if issubclass(kind, BadInput) or issubclass(kind, OSError) and error.errno is None and str(error):
             print(f"fairseq_dsl: error: {error}", file=sys.stderr)
         elif isinstance(error.__context__, BadInput):  # fairseq's trainer names the file in an exception of its own
             print(f"fairseq_dsl: error: {error} {error.__context__}", file=sys.stderr)

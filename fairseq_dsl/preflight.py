@@ -115,11 +115,10 @@ def _checked(kind, check):
 
 
 def check_log_file(path: str):
-    """Refuse a ``--log-file`` in a folder that is missing or cannot be written to."""
-    folder = os.path.dirname(path) or "."
-    if not os.path.isdir(folder):
-        raise BadInput(f"--log-file {path}: expected a file in an existing folder, found no folder {folder}")
-    check_folder("--log-file", folder)
+    """Refuse a ``--log-file`` in a folder that cannot be made or written to."""
+    reason = why_not_writable(os.path.dirname(path) or ".")
+    if reason or os.path.isdir(path):
+        raise BadInput(f"--log-file {path}: cannot be written ({reason or 'is a folder'})")
 
 
 def check_folder(flag: str, folder: str):

@@ -130,8 +130,10 @@ def run(parser: Parser, args: Namespace) -> Optional[int]:
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
     pairs = pairs_of(parser, args, systems, trained)
-    systems += dual_inference.systems_of(args, systems)
-    args.notes += dual_inference.notes(args)
+    with_dual_inference = dual_inference.systems_of(args, systems)
+    args.notes += dual_inference.notes(args, with_dual_inference, pairs)
+    args.notes += gaps.notes(args, systems, pairs)
+    systems += with_dual_inference
     generations, validations = commands.make_jobs(args, systems, pairs, count)
     to_run = [*validations.values(), *generations.values()]  # what is quick, and may fail, first
     # With --json, only that goes to the standard output.

@@ -3,7 +3,7 @@
 import os
 from argparse import Namespace
 from dataclasses import dataclass, field
-from typing import FrozenSet, Mapping, Optional, Sequence
+from typing import Mapping, Optional, Sequence
 
 import torch
 from fairseq.data import data_utils
@@ -24,13 +24,13 @@ class Trained:
     Attributes:
         source: the source language of its primal direction.
         language_models: the files that are still there, by flag.
-        tuned: the directions for which its checkpoint has weights of dual inference.
+        tuned: the weights of dual inference that its checkpoint has, by direction.
         marginal_files: of the language models, and of scores that stand in files.
     """
 
     source: str
     language_models: Mapping[str, str] = field(default_factory=dict)
-    tuned: FrozenSet[str] = frozenset()
+    tuned: Mapping[str, Weights] = field(default_factory=dict)
     marginal_files: Sequence[str] = ()
 
 
@@ -55,19 +55,19 @@ def check_translates(path, flag, directions, pair):
     return Trained(
         checkpoint.directions[0].source,
         {flag: path for flag, path in language_models.items() if os.path.isfile(path)},
-        tuned_directions(checkpoint),
+        tuned_weights(checkpoint),
         [str(path) for path in files_of(language_models.values())],
     )
 
 
-def tuned_directions(checkpoint):
-    """The directions for which a pair has weights of dual inference; raises `BadInput` for weights that are none."""
+def tuned_weights(checkpoint):
+    """The weights of dual inference that a pair has, by direction; raises `BadInput` for weights that are none."""
     cfg = Namespace(**checkpoint.model_cfg)
     try:
         weights = {str(direction): Weights.stored(cfg, direction) for direction in checkpoint.directions}
     except BadInput as error:
         raise BadInput(f"{checkpoint.name}: {error}") from error
-    return frozenset(direction for direction, found in weights.items() if found != Weights())
+    return {direction: found for direction, found in weights.items() if found != Weights()}
 
 
 def check_language_models(given, languages, folder):

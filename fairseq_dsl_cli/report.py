@@ -76,9 +76,8 @@ def write(args, runs, evaluation):
     if evaluation:
         lines += [
             f"Test set: {evaluation['sentences']} sentences of `{evaluation['text']}`, beam search. In brackets stands "
-            "the 95% interval of the difference; p is that of a two-sided paired bootstrap test. (Without brackets, p "
-            "is that of an older evaluation, which is too small for systems that are nearly as good.) Intervals of "
-            "single scores may overlap where two systems differ: they have the same sentences, easy and hard ones.",
+            "the 95% interval of the difference; p is that of a two-sided paired bootstrap test. Intervals of single "
+            "scores may overlap where two systems differ: they have the same sentences, easy and hard ones.",
             "",
             markdown.scores(evaluation),
             "",

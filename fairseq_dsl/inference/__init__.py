@@ -6,9 +6,10 @@ from .hypotheses import Hypotheses
 from .reranker import Reranker
 from .score_file import ScoreFile
 from .scoring import PairScore, PairScorer
-from .weights import Weights, given
+from .weights import DEFAULT_LM_WEIGHT, Weights, given
 
 __all__ = [
+    "DEFAULT_LM_WEIGHT",
     "DualGenerator",
     "DualInference",
     "Hypotheses",

@@ -31,6 +31,8 @@ Validation and logs
                                               tokenizer is chosen by language, or with ``--eval-bleu-tokenizer``.
     `log_file.keep_one_handler`               fairseq's ``--log-file`` gets one more handler each epoch, which repeats
                                               each line. One handler stays.
+    `log_file.make_its_folder`                fairseq's ``--log-file`` ends in a traceback where its folder does not exist
+                                              yet, such as that of ``--save-dir``. It is made.
     `errors.print_without_traceback`          Bad input would end in a traceback. It is one line on standard error.
 """
 
@@ -49,4 +51,5 @@ adaptive_softmax.make_differentiable()
 prefetching.stop_threads()
 validation.tokenize_by_language()
 log_file.keep_one_handler()
+log_file.make_its_folder()
 errors.print_without_traceback()

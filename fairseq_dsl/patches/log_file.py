@@ -2,6 +2,10 @@
 
 import functools
 import logging
+import os
+import sys
+
+from ..preflight import check_log_file
 
 
 def keep_one_handler():
@@ -10,6 +14,24 @@ def keep_one_handler():
         logger = logging.getLogger(name)
         add = functools.partial(_add_handler, logger, logger.addHandler)
         logger.addHandler = add  # type: ignore[method-assign]
+
+
+def make_its_folder():
+    """fairseq ends where the folder does not exist, such as a new ``--save-dir``: make it before the file is opened."""
+    train = sys.modules.get("fairseq_cli.train")
+    if train is None:
+        return  # another command, which has no such flag
+    add_defaults = train.add_defaults  # what is called with the configuration before
+
+    @functools.wraps(add_defaults)
+    def then_make_folder(cfg):
+        add_defaults(cfg)
+        if cfg.common.log_file is not None:
+            folder = os.path.dirname(cfg.common.log_file) or "."
+            check_log_file(cfg.common.log_file)
+            os.makedirs(folder, exist_ok=True)
+
+    train.add_defaults = then_make_folder  # type: ignore[attr-defined]
 
 
 def _add_handler(logger, add, handler):

@@ -32,7 +32,7 @@ class Weights:
         from fairseq_dsl.named_values import named_values
         from fairseq_dsl.ranges import SHARE, WEIGHT
 
-        directions = [f"{args.source_lang}-{args.target_lang}", f"{args.target_lang}-{args.source_lang}"]
+        directions = directions_of(args)
         found = []
         for flag, text, within in (
             ("--reverse-weight", args.reverse_weight, SHARE),
@@ -59,16 +59,43 @@ class Weights:
             words += ["--lm-weight", f"{self.lm[direction]:g}"]
         return words
 
+    def text(self, direction, trained, has_lm) -> str:
+        """A and B of a direction, as fairseq-generate has them by these flags, the checkpoint and the defaults."""
+        from fairseq_dsl.inference import DEFAULT_LM_WEIGHT
+
+        stored = trained.tuned.get(direction)
+        reverse, lm = self.reverse.get(direction), self.lm.get(direction)
+        reverse = reverse if reverse is not None else stored.reverse if stored else REVERSE_WEIGHT
+        lm = lm if lm is not None else stored.lm if stored else None
+        lm = 0 if not has_lm else DEFAULT_LM_WEIGHT if lm is None else lm
+        return f"{direction} A = {reverse or 0:g}, B = {lm:g}"
+
 
 def beam(args) -> int:
     return max(BEAM, args.beam)
 
 
-def notes(args) -> List[str]:
-    """What is to be said under the scores."""
-    if not args.dual_inference:
+def notes(args, systems, pairs) -> List[str]:
+    """What is to be said under the scores: by what each system with dual inference chooses.
+
+    Args:
+        systems: of `systems_of`.
+        pairs: the path of each base's pair, and what it was trained with, by its name.
+    """
+    if not systems:
         return []
-    return [f"Dual inference chooses from a beam of {beam(args)}, the others from one of {args.beam}."]
+    found = [f"Dual inference chooses from a beam of {beam(args)}, the others from one of {args.beam}."]
+    for system in systems:
+        _, trained = pairs[system.base.name]
+        models = [args.source_lm, args.target_lm] if args.source_lm else list(trained.language_models.values())
+        weights = ", ".join(args.weights.text(direction, trained, bool(models)) for direction in directions_of(args))
+        by = f"by the language models {' and '.join(models)}" if models else "without language models"
+        found.append(f"{system.name}: {weights}; {by}.")
+    return found
+
+
+def directions_of(args) -> List[str]:
+    return [f"{args.source_lang}-{args.target_lang}", f"{args.target_lang}-{args.source_lang}"]
 
 
 def join(parser, args, system) -> str:

@@ -39,5 +39,24 @@ def read(lines):
     return [round(gap, 2) for gap in gaps]
 
 
+def notes(args, systems, pairs):
+    """What is to be said under the scores: which systems have no duality gap, and why.
+
+    Args:
+        pairs: the path of each system's pair, and what it was trained with, by its name.
+    """
+    ensembles = [system.name for system in systems if system.is_ensemble]
+    without = []
+    if not args.source_lm:  # else a pair that could not be made has a note of its own
+        alone = [system.name for system in systems if not system.is_ensemble]
+        without = [name for name in alone if name not in pairs or not pairs[name][1].language_models]
+    found = [f"No duality gap of {' and '.join(ensembles)}: ensembles have none."] if ensembles else []
+    if without:
+        found.append(
+            f"No duality gap of {' and '.join(without)}: no language models; give --source-lm and --target-lm."
+        )
+    return found
+
+
 if __name__ == "__main__":
     run()

@@ -9,7 +9,7 @@ from fairseq_dsl.errors import BadInput
 from fairseq_dsl.inference import Weights
 from fairseq_dsl.untrusted import checked_loading
 
-from ..kinds import description, tuned_directions
+from ..kinds import description, tuned_weights
 
 
 def check_stores(path, direction):
@@ -20,7 +20,7 @@ def check_stores(path, direction):
         raise BadInput(
             f"{checkpoint.name}: expected a pair that translates {direction}, found {description(checkpoint)}{hint}"
         )
-    tuned_directions(checkpoint)
+    tuned_weights(checkpoint)
 
 
 def store(path, direction, point, with_lm):

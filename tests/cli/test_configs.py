@@ -12,6 +12,7 @@ import yaml
 from commands import PLUGIN, forget_earlier_commands, load, processes
 
 from fairseq_dsl.criterions import METHODS
+from fairseq_dsl_cli.reporting.runs import Run
 
 CONFIGS = Path(PLUGIN, "configs")
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
@@ -83,6 +84,7 @@ def ran(words, tmp_path_factory):
 def test_each_method_trains_from_its_configuration(name, ran):
     assert (ran / name / "code").read_text() == "0", (ran / name / "log").read_text()[-3000:]
     state = load(ran / name / "checkpoints" / name / "checkpoint_last.pt")
+    assert Run(name, ran / name / "checkpoints" / name).directions == ["de-en", "en-de"]  # for fairseq-dsl report
     assert state["optimizer_history"][-1]["num_updates"] == 2
     config = content(name)["criterion"]
     assert {key: state["cfg"]["criterion"][key] for key in config} == config

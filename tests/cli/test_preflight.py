@@ -43,9 +43,9 @@ CASES = {
     # folders
     "a save folder below a file": (["--save-dir", __file__ + "/x"], "--save-dir .*cannot be written .*is not a folder"),
     "a save folder that cannot be made": (["--save-dir", "/proc/x"], "--save-dir /proc/x: cannot be written .*/proc"),
-    "a log in a folder that is not there": (
-        ["--log-file", "/nowhere/x.log"],
-        "--log-file .*: expected .* found no folder /nowhere",
+    "a log in a folder that cannot be made": (
+        ["--log-file", "/proc/x/x.log"],
+        "--log-file /proc/x/x.log: cannot be written .*/proc",
     ),
     "graphs below a file": (["--tensorboard-logdir", __file__ + "/x"], "--tensorboard-logdir .*cannot be written"),
     # sizes

@@ -4,13 +4,14 @@ import pytest
 from saved import save_translation
 
 from fairseq_dsl.errors import BadInput
+from fairseq_dsl.inference import Weights
 from fairseq_dsl_cli import evaluate
 from fairseq_dsl_cli.arguments import Parser
-from fairseq_dsl_cli.evaluation import commands, dual_inference
+from fairseq_dsl_cli.evaluation import commands, dual_inference, gaps
 from fairseq_dsl_cli.evaluation.systems import System
 from fairseq_dsl_cli.kinds import Trained
 
-TUNED = Trained("de", tuned=frozenset(["en-de"]))
+TUNED = Trained("de", tuned={"en-de": Weights(0.25, 1)})
 OWN = Trained("en", {"--source-lm": "lm.en.pt", "--target-lm": "lm.de.pt"})
 
 
@@ -45,7 +46,7 @@ class TestSystems:
 
     def test_are_none_unless_asked_for(self, parse):
         args = parse()
-        assert dual_inference.systems_of(args, [args.baseline]) == dual_inference.notes(args) == []
+        assert dual_inference.systems_of(args, [args.baseline]) == dual_inference.notes(args, [], {}) == []
 
 
 class TestWeights:
@@ -71,6 +72,31 @@ class TestWeights:
     def test_that_cannot_be_are_named(self, parse, words, message):
         with pytest.raises(BadInput, match=f"^{message}$"):
             parse(*words)
+
+
+class TestNotes:
+    @pytest.mark.parametrize("words, trained, note", [
+        ([], TUNED, "de-en A = 0.5, B = 0, en-de A = 0.25, B = 0; without language models."),
+        (["--source-lm", "x.pt", "--target-lm", "y.pt"], TUNED,
+         "de-en A = 0.5, B = 0.1, en-de A = 0.25, B = 1; by the language models x.pt and y.pt."),
+        (["--reverse-weight", "en-de=0.3", "--lm-weight", "2"], OWN,
+         "de-en A = 0.5, B = 2, en-de A = 0.3, B = 2; by the language models lm.en.pt and lm.de.pt."),
+    ])  # fmt: skip
+    def test_say_by_what_each_system_chooses(self, parse, words, trained, note):
+        args = parse("--dual-inference", *words)
+        systems = dual_inference.systems_of(args, [args.baseline])
+        found = dual_inference.notes(args, systems, {"control": ("dual.pt", trained)})
+        assert found[1:] == [f"control + dual inference: {note}"]
+
+    def test_name_the_systems_without_a_gap(self, parse):
+        args = parse()
+        systems = [args.baseline, System("dsl", ("own.pt",)), System("plain", ("a.pt", "b.pt")), System("many", ("a:b",))]
+        assert gaps.notes(args, systems, {"control": ("dual.pt", TUNED), "dsl": ("own.pt", OWN)}) == [
+            "No duality gap of many: ensembles have none.",
+            "No duality gap of control and plain: no language models; give --source-lm and --target-lm.",
+        ]
+        args.source_lm = "x.pt"
+        assert gaps.notes(args, systems[:3], {}) == []
 
 
 class TestCommands:

@@ -4,6 +4,7 @@ import pytest
 from saved import save_model, save_pair, save_translation
 
 from fairseq_dsl.errors import BadInput
+from fairseq_dsl.inference import Weights
 from fairseq_dsl_cli import kinds
 
 
@@ -58,11 +59,11 @@ class TestModels:
         trained = kinds.check_translates(path, "--system", ["de-en"], pair=True)
         assert trained.language_models == {} and trained.marginal_files == [str(scores / "test.de")]
 
-    def test_of_a_pair_say_for_which_directions_it_was_tuned(self, tmp_path):
+    def test_of_a_pair_say_how_it_was_tuned(self, tmp_path):
         model = {"_name": "dual_translation", "pair": {"de-en": {}, "en-de": {}}}
         model["dual_inference"] = {"en-de": {"reverse": 0.4}}
         path = save_model(tmp_path / "pair.pt", "dual_translation", model, source_lang="de", target_lang="en")
-        assert kinds.check_translates(path, "--system", ["de-en"], pair=True).tuned == {"en-de"}
+        assert kinds.check_translates(path, "--system", ["de-en"], pair=True).tuned == {"en-de": Weights(0.4)}
 
     def test_of_the_gap_are_two_language_models(self, folder, data, tmp_path):
         lm, copy = folder / "lm.de.pt", tmp_path / "copy.pt"
