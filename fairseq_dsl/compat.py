@@ -76,13 +76,20 @@ def trust_other_workers():
 
 
 def silence_deprecations():
-    """torch warns of what fairseq uses, which a user cannot change: ``torch.cuda.amp``, and masks of two types.
+    """torch and hydra warn of how fairseq uses them, which a user cannot change; hydra in some 20 lines.
 
-    Upstream: https://github.com/pytorch/tutorials/issues/3331, https://github.com/pytorch/pytorch/pull/92733.
-    Can go when fairseq uses ``torch.amp``, and boolean masks in its multi-head attention.
+    Upstream: https://github.com/pytorch/tutorials/issues/3331 (``torch.cuda.amp``),
+    https://github.com/pytorch/pytorch/pull/92733 (masks of two types),
+    https://hydra.cc/docs/upgrades/1.0_to_1.1/ (``hydra.experimental``, ``strict``, ``# @package _group_``, schemas).
+    Can go when fairseq uses ``torch.amp``, boolean masks in its multi-head attention, and hydra 1.3's names.
     """
     warnings.filterwarnings("ignore", message=r".*torch\.cuda\.amp\.", category=FutureWarning)
     warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask", category=UserWarning)
+    warnings.filterwarnings("ignore", message=".*pin_memory.* no accelerator is found", category=UserWarning)
+    warnings.filterwarnings("ignore", module=r"hydra\.", category=UserWarning)
+    warnings.filterwarnings(
+        "ignore", message=r"\s*'config' is validated against ConfigStore schema", category=UserWarning
+    )
 
 
 def restore_np_compat():

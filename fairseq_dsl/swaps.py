@@ -146,17 +146,29 @@ def refuse_other_language_model(
         marginal: `marginals.Marginal` of the target language, with the dictionary of both.
         sources, targets: sentences and their translations.
     """
-    fits = [pair for pair in zip(sources, targets) if max(map(len, pair)) <= marginal.max_length]
-    if not fits:
-        return
-    own, other = (marginal.likelihood(list(side)) for side in reversed(list(zip(*fits))))
-    if own is not None and other is not None and other.rate > own.rate + MARGIN:
+    why = prefers_other_side(marginal, direction.source, targets, sources)
+    if why:
         raise BadInput(
-            f"{marginal.name}: expected a language model of {direction.target}, found one that looks like "
-            f"{direction.source}: log P of a word is {other.rate:.1f} nats there, and {own.rate:.1f} for the "
-            "translations; --source-lm and --target-lm are of the languages of training, whichever direction is "
-            "translated"
+            f"{marginal.name}: expected a language model of {direction.target}, found one that {why}; --source-lm and "
+            "--target-lm are of the languages of training, whichever direction is translated"
         )
+
+
+def prefers_other_side(marginal: Any, language: str, own: Sequence[Tensor], other: Sequence[Tensor]) -> Optional[str]:
+    """In words, that a marginal finds the other side of sentence pairs likelier than its own; None if it does not.
+
+    Args:
+        marginal: `marginals.Marginal`, with the dictionary of both sides.
+        language: of the other side.
+        own, other: the sentences of both sides, in the same order.
+    """
+    fits = [pair for pair in zip(own, other) if max(map(len, pair)) <= marginal.max_length]
+    if not fits:
+        return None
+    here, there = (marginal.likelihood(list(side)) for side in zip(*fits))
+    if here is None or there is None or there.rate <= here.rate + MARGIN:
+        return None
+    return f"looks like {language}: log P of a word is {there.rate:.1f} nats there, and {here.rate:.1f} on its own side"
 
 
 class TranslationModels:

@@ -97,7 +97,8 @@ def output_folder(text: str) -> str:
     folder = Path(text).absolute()
     while not os.path.lexists(folder):
         folder = folder.parent
-    if not text or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+    is_of_kernel = folder.parts[1:2] in [("dev",), ("proc",), ("sys",)] and folder.parts[:3] != ("/", "dev", "shm")
+    if not text or is_of_kernel or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise argparse.ArgumentTypeError(f"expected a folder that can be written to, found {_found(text and folder)}")
     return text
 

@@ -136,8 +136,7 @@ def run(parser: Parser, args: Namespace) -> Optional[int]:
     systems += with_dual_inference
     generations, validations = commands.make_jobs(args, systems, pairs, count)
     to_run = [*validations.values(), *generations.values()]  # what is quick, and may fail, first
-    # With --json, only that goes to the standard output.
-    status = StatusLine(sys.stderr if args.json else sys.stdout)
+    status = StatusLine(sys.stderr)  # the standard output is the result's
     try:
         outputs = dict(zip((job.name for job in to_run), jobs.run_all(to_run, args.jobs, status)))
     except RuntimeError as error:
@@ -148,7 +147,7 @@ def run(parser: Parser, args: Namespace) -> Optional[int]:
     result = score(args, systems, sentences, outputs, generations, validations)
     as_json = json.dumps(result, indent=2, ensure_ascii=False)
     texts.write(output / "evaluation.json", f"{as_json}\n")
-    print(as_json if args.json else f"\n{scores.table(result)}")
+    print(as_json if args.json else scores.table(result))
     return 0
 
 

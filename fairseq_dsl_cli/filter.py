@@ -8,6 +8,7 @@ Lines without the score, such as empty ones, are never kept.
 
 import argparse
 import math
+import sys
 from argparse import Namespace
 from typing import Any, Callable, Dict, Tuple
 
@@ -65,7 +66,12 @@ def add_arguments(parser: Parser) -> None:
     )
     kept = parser.add_mutually_exclusive_group(required=True)
     kept.add_argument("--keep", type=share, metavar="SHARE", help="keep this share of all lines, the best ones")
-    kept.add_argument("--threshold", type=number, metavar="T", help="keep the lines that are at least as good as this")
+    kept.add_argument(
+        "--threshold",
+        type=number,
+        metavar="T",
+        help="keep the lines that are at least as good as this; of a negative number write the =, --threshold=-2.5",
+    )
     add(
         "--by",
         choices=BY,
@@ -76,7 +82,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(parser: Parser, args: Namespace) -> None:
-    inputs = [args.scores, args.source, args.target]
+    inputs = [args.scores, f"{args.scores}.inputs.json", args.source, args.target]
     for output in args.output:
         arguments.refuse_overwriting(parser, output, inputs)
         inputs.append(output)
@@ -88,7 +94,8 @@ def run(parser: Parser, args: Namespace) -> None:
 
     table = ScoreTable(args.scores)
     texts = corpus.parallel(args.source, args.target)
-    selection.check_of(table, texts)
+    if not selection.check_of(table, texts):
+        print(f"warning: {table.note}: missing: cannot tell whether the scores are of these texts", file=sys.stderr)
     better, value = BY[args.by]
     values = selection.column(table, value, texts[0].lines)
     chosen: Any = selection.choose(values, better == "at most", args.keep, args.threshold)

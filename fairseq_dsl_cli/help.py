@@ -33,7 +33,10 @@ def run(parser: Parser, args: Namespace) -> None:
         _print_table(TOPICS)
         return
     if args.topic not in TOPICS:
-        parser.error(f"{args.topic!r} is not a topic; expected one of {', '.join(TOPICS)}")
+        parser.error(
+            f"{args.topic!r} is not a topic; expected one of {', '.join(TOPICS)}; the options of a command are "
+            "printed by fairseq-dsl COMMAND --help"
+        )
     if args.name is not None and args.topic != "criterion":
         parser.error(f"{args.topic} {args.name!r}: expected no name after {args.topic}")
 
@@ -78,6 +81,8 @@ def _print_flags(chosen_by: str, config: Any, shared_by: str = "", shared: Colle
     """
     from fairseq.dataclass.utils import gen_parser_from_dataclass
 
+    from fairseq_dsl.tasks.config import REFUSED_FLAGS
+
     usage = f"fairseq-train DATA_BIN --user-dir fairseq_dsl {chosen_by} ..."
     parser = argparse.ArgumentParser(usage=usage, add_help=False, formatter_class=_Defaults)
     own, others = parser.add_argument_group(chosen_by), parser.add_argument_group(f"of {shared_by}")
@@ -86,7 +91,10 @@ def _print_flags(chosen_by: str, config: Any, shared_by: str = "", shared: Colle
         """Stands in for the parser that fairseq adds the flags to."""
 
         def add_argument(self, flag: str, *aliases: str, **options: Any) -> None:
-            group = others if flag.lstrip("-").replace("-", "_") in shared else own
+            name = flag.lstrip("-").replace("-", "_")
+            if name in REFUSED_FLAGS:
+                options["help"] = f"not for pairs: {REFUSED_FLAGS[name]}"
+            group = others if name in shared else own
             group.add_argument(flag, *aliases, **options)
 
     gen_parser_from_dataclass(Groups(), config())  # type: ignore[arg-type]

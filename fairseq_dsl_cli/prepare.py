@@ -55,7 +55,8 @@ def prepare(args: Namespace) -> None:
     def paths(split: str):
         prefix = getattr(args, split)
         if prefix is None and args.raw is None:
-            raise RecipeError(f"no {split} text: expected --raw DIR or --{split} PREFIX")
+            hint = "" if split == "train" else ", or --hold-out N"
+            raise RecipeError(f"no {split} text: expected --raw DIR or --{split} PREFIX{hint}")
         if prefix is None:
             return [find_text(args.raw, split, lang) for lang in langs]
         for path in (found := [Path(f"{prefix}.{lang}") for lang in langs]):

@@ -6,8 +6,9 @@
 Columns: forward log P(y|x), reverse log P(x|y), source_lm log P(x), target_lm log P(y), the duality gap, in nats;
 lengths in tokens with the end of sentence; cross_entropy, |H(y|x) - H(x|y)| + (H(y|x) + H(x|y))/2 in nats per token
 (Junczys-Dowmunt 2018), and score, exp of minus it; unknown, how many tokens are in no dictionary; the reason why an
-empty or too long line has no scores. A run that was interrupted goes on where it was when it is started again.
-fairseq-dsl filter cleans the corpus by the scores.
+empty or too long line has no scores. Text for --bpe is cleaned as by fairseq-dsl prepare: composed Unicode, no
+invisible characters. A run that was interrupted goes on where it was when it is started again. fairseq-dsl filter
+cleans the corpus by the scores.
 """
 
 import sys
@@ -18,8 +19,6 @@ from . import arguments
 from .arguments import Parser
 from .inputs import checksum
 from .progress import StatusLine, meter
-
-_MANY_UNKNOWN = 0.1  # of the tokens: then the text is hardly that of the dictionaries
 
 
 def add_arguments(parser: Parser) -> None:
@@ -76,6 +75,7 @@ def run(parser: Parser, args: Namespace) -> None:
 
     from fairseq_dsl.inference import PairScorer
 
+    from .preparing import text
     from .scoring.score_table import ScoreTable
 
     scorer = PairScorer.load(
@@ -88,14 +88,21 @@ def run(parser: Parser, args: Namespace) -> None:
         device="cuda" if torch.cuda.is_available() and not args.cpu else "cpu",
         max_tokens=args.max_tokens,
     )
+    clean = text.clean if args.bpe else str
+    for warning in scorer.check(
+        [(clean(x), clean(y)) for x, y in corpus.sample(args.source, args.target, source.lines)]
+    ):
+        print(f"warning: {warning}", file=sys.stderr)
+    if args.data:
+        files.update({name: f"{args.data}/dict.{name}.txt" for name in scorer.directions.languages})
     inputs = {"source": source.digest, "target": target.digest}
     inputs.update({name: checksum(path) for name, path in files.items() if path})
     with ScoreTable(args.output).appending(inputs) as (write, done):
-        _score(args, scorer, write, done, source.lines)
+        _score(args, scorer, clean, write, done, source.lines)
     print(f"wrote {args.output}: {source.lines:,} pairs, of {scorer.directions.primal}")
 
 
-def _score(args, scorer, write, done, total):
+def _score(args, scorer, clean, write, done, total):
     """Scores what is not yet scored, and writes it, chunk by chunk."""
     from .scoring import corpus
 
@@ -104,23 +111,7 @@ def _score(args, scorer, write, done, total):
     if done:
         status.message(f"{args.output}: goes on after {done:,} of {total:,} lines")
     for chunk in corpus.chunks(args.source, args.target, done, args.buffer_size):
-        if not done:
-            scorer.refuse_swapped_sides(chunk)
-        scores = scorer.score(chunk)
-        if not done:
-            _warn_of_unknown(status, args, scores)
-        write(scores)
+        write(scorer.score([(clean(x), clean(y)) for x, y in chunk]))
         done += len(chunk)
         status.update(meter("scoring", done, total, time.monotonic() - began, since))
     status.close()
-
-
-def _warn_of_unknown(status, args, scores):
-    tokens = sum(score.source_length + score.target_length - 2 for score in scores)
-    unknown = sum(score.unknown for score in scores)
-    if unknown > _MANY_UNKNOWN * tokens:
-        how = "another --sentencepiece-model" if args.bpe else "--bpe, for text that is not segmented"
-        status.message(
-            f"warning: {unknown / tokens:.0%} of the first {len(scores):,} pairs' tokens are in no dictionary of "
-            f"--path {args.path}; is it {how}?"
-        )

@@ -12,15 +12,16 @@ from torch import Tensor
 from ..checkpoints import Checkpoint
 from ..directions import Direction, Directions
 from ..errors import BadInput
-from ..marginals import Marginal, marginal_of, marginals_of
+from ..marginals import Marginal, given_marginals, marginals_of
 from ..models import restore
 from ..objectives import dual_cross_entropy, duality_gap
-from ..swaps import MARGIN, refuse_other_language_model
+from ..swaps import MARGIN, prefers_other_side
 from .forced import ForcedDecoder, Item, each, marginals
 from .segmentation import Encoder, encoders_of
 
 MAX_TOKENS = 4096  # of a batch
-SAMPLE, LONGEST_IN_SAMPLE = 50, 64  # pairs, and tokens, by which swapped sides are told
+LONGEST_CHECKED = 64  # tokens of a sentence by which language models are told
+MANY_UNKNOWN = 0.1  # of the tokens: then the text is hardly that of the dictionaries
 
 Sentence = Union[str, Tensor]
 """A text, or its symbols with the end-of-sentence symbol."""
@@ -38,7 +39,8 @@ class PairScore:
         cross_entropy: `objectives.dual_cross_entropy`, nats per token.
         score: exp of minus it, from 0 to 1.
         unknown: how many symbols of x and y are not in the dictionaries.
-        reason: why scores are missing; empty where none is, or no language model was given.
+        reason: why a score is missing, be it of an empty or too long sentence; empty where all that are asked for are
+            there.
     """
 
     source_length: int
@@ -142,7 +144,11 @@ class PairScorer:
             return sentence.cpu()
         encode = self.encoders.get(language)
         words = encode(sentence) if encode else sentence
-        return self.dictionaries[language].encode_line(words, add_if_not_exist=False).long()
+        dictionary = self.dictionaries[language]
+        found = dictionary.encode_line(words, add_if_not_exist=False).long()
+        # What reads like fairseq's own symbols is text, of words that it has not; as padding it would not be seen.
+        found[:-1][found[:-1] < dictionary.nspecial] = dictionary.unk()
+        return found
 
     def score(self, pairs: Sequence[Tuple[Sentence, Sentence]]) -> List[PairScore]:
         """The scores of pairs (x, y) in their order: of texts, or of symbols with the end-of-sentence symbol."""
@@ -205,21 +211,41 @@ class PairScorer:
                 )
         return ""
 
-    def refuse_swapped_sides(self, pairs: Sequence[Tuple[str, str]]):
+    def check(self, pairs: Sequence[Tuple[str, str]]) -> List[str]:
         """Refuse texts that the models find likelier as each other's side, and two language models for one another.
 
         Args:
-            pairs: of texts, some of which are looked at.
+            pairs: some pairs of texts.
+
+        Returns what a user should hear of, a line each: a language model that looks like one of the other side, which
+        noise may be the reason of; many tokens that are in no dictionary.
         """
-        some = pairs[:: 1 + len(pairs) // SAMPLE]
-        given, swapped = (self._log_prob(sides) for sides in (some, [(y, x) for x, y in some]))
         source, target = self.directions.languages
+        given, swapped = (self._log_prob(sides) for sides in (pairs, [(y, x) for x, y in pairs]))
         if swapped > given + MARGIN:
             raise BadInput(
                 f"--source and --target look swapped: log P of a token is {given:.2f} nats by both models as given, "
                 f"{swapped:.2f} the other way round; expected --source of {source}, --target of {target}"
             )
-        self._refuse_swapped_language_models(some)
+        sides = {
+            source: [self.symbols(x, source) for x, _ in pairs],
+            target: [self.symbols(y, target) for _, y in pairs],
+        }
+        looks = self._of_other_sides(sides)
+        if len(looks) == 2:
+            raise BadInput(
+                f"{' and '.join(looks)}: each finds the other side of the text likelier than its own; expected "
+                f"--source-lm of {source}, --target-lm of {target}"
+            )
+        found = [f"{name}: {why}; is it of another language?" for name, why in looks.items()]
+        tokens = sum(len(side) - 1 for texts in sides.values() for side in texts)
+        unknown = sum(self._unknown(pair) for pair in zip(*sides.values()))
+        if unknown > MANY_UNKNOWN * tokens:
+            found.append(
+                f"{unknown / tokens:.0%} of the tokens of {len(pairs)} pairs are in no dictionary of the models; "
+                "expected text in the pieces of training: see --bpe"
+            )
+        return found
 
     def _log_prob(self, pairs: Sequence[Tuple[str, str]]) -> float:
         """log P of a token by both models, in nats; 0 if none can be scored."""
@@ -227,44 +253,28 @@ class PairScorer:
         tokens = sum(one.source_length + one.target_length for one in found)
         return sum(one.forward + one.reverse for one in found) / max(tokens, 1)
 
-    def _refuse_swapped_language_models(self, pairs: Sequence[Tuple[str, str]]):
-        """Refuse two language models of which each finds the other side of some pairs likelier than its own.
+    def _of_other_sides(self, sides: Mapping[str, List[Tensor]]) -> Dict[str, str]:
+        """The language models that find the other side likelier than their own, by name, with the reason.
 
-        With a dictionary for each language another model is refused at once; with a joined one, by what it says. One
-        model alone may do so of noisy text.
+        With a dictionary for each language they are refused before; with a joined one, by what they say.
         """
         source, target = self.directions.languages
-        if len(self.marginals) < 2 or self.dictionaries[source].symbols != self.dictionaries[target].symbols:
-            return
-        sides = [(self.symbols(x, source), self.symbols(y, target)) for x, y in pairs]
-        sides = [pair for pair in sides if 1 < min(map(len, pair)) and max(map(len, pair)) <= LONGEST_IN_SAMPLE]
-        if not sides or not all(self._prefers_sources(direction, sides) for direction in self.directions):
-            return
-        names = " and ".join(self.marginals[language].name for language in (source, target))
-        raise BadInput(
-            f"{names}: each finds the other side of the text likelier than its own; expected --source-lm of {source}, "
-            f"--target-lm of {target}"
-        )
-
-    def _prefers_sources(self, direction: Direction, sides: List[Tuple[Tensor, Tensor]]) -> bool:
-        """Whether the language model of a direction's target language finds its sources likelier."""
-        sources, targets = zip(*sides) if direction == self.directions.primal else zip(*((y, x) for x, y in sides))
-        try:
-            refuse_other_language_model(self.marginals[direction.target], direction, sources, targets)
-        except BadInput:
-            return True
-        return False
+        if self.dictionaries[source].symbols != self.dictionaries[target].symbols:
+            return {}
+        pairs = [
+            pair for pair in zip(*sides.values()) if 1 < min(map(len, pair)) and max(map(len, pair)) <= LONGEST_CHECKED
+        ]
+        own = dict(zip(sides, zip(*pairs))) if pairs else {}
+        found: Dict[str, Optional[str]] = {}
+        for language, other in ((source, target), (target, source)):
+            marginal = self.marginals.get(language)
+            if marginal and own:
+                found[marginal.name] = prefers_other_side(marginal, other, own[language], own[other])
+        return {name: why for name, why in found.items() if why}
 
 
 def _marginals(given, languages, dictionaries, device) -> Dict[str, Marginal]:
-    if all(given.values()):
-        found = marginals_of(given, languages, dictionaries, device)
-    else:
-        found = {
-            language: marginal_of(path, flag, language, dictionaries[language], device)
-            for (flag, path), language in zip(given.items(), languages)
-            if path
-        }
+    found = (marginals_of if all(given.values()) else given_marginals)(given, languages, dictionaries, device)
     for marginal in found.values():
         marginal.require_samples("scoring text")
     return found

@@ -7,6 +7,9 @@ from fairseq.data.encoders import build_bpe
 
 from ..errors import BadInput, first_line
 
+SPECIAL = frozenset(("<s>", "<pad>", "</s>", "<unk>"))
+"""fairseq's own symbols. sentencepiece makes a piece of a run of characters that its vocabulary lacks."""
+
 Encoder = Callable[[str], str]
 """Makes of a text words with spaces between them."""
 
@@ -38,6 +41,12 @@ def _encoder(path: str) -> Encoder:
         sentencepiece_alpha=None,
     )
     try:
-        return build_bpe(flags).encode
+        encode = build_bpe(flags).encode
     except (OSError, RuntimeError) as error:
         raise BadInput(f"--sentencepiece-model {path}: cannot be read ({first_line(error)})") from error
+    return lambda text: " ".join(_divided(piece) for piece in encode(text).split(" "))
+
+
+def _divided(piece: str) -> str:
+    """A piece, or the characters of one that fairseq would take for a symbol of its own; as `prepare` does."""
+    return " ".join(piece) if piece in SPECIAL else piece

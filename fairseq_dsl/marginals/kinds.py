@@ -23,12 +23,9 @@ def marginals_of(
     dictionaries: Mapping[str, Dictionary],
     device: torch.device,
 ) -> Dict[str, Marginal]:
-    """The marginals that the flags name, by language; none where no flag is given.
+    """The marginals of both languages that the flags name, by language; none where no flag is given.
 
-    Args:
-        given: the value of each flag, in the order of the languages.
-        dictionaries: by language.
-        device: where they compute.
+    Args: as of `given_marginals`.
     """
     named = {flag: path for flag, path in given.items() if path}
     if not named:
@@ -44,16 +41,7 @@ def marginals_of(
         raise BadInput(
             f"{names}: are the same file, or its copy; expected the language model of {' and that of '.join(languages)}"
         )
-    return {
-        language: marginal_of(path, flag, language, dictionaries[language], device)
-        for (flag, path), language in zip(named.items(), languages)
-    }
-
-
-def marginal_of(path: str, flag: str, language: str, dictionary: Dictionary, device: torch.device) -> Marginal:
-    """The marginal of a language that a flag names."""
-    kind = next(kind for kind in KINDS if kind.reads(path))
-    return kind(path, flag, language, dictionary, device)
+    return given_marginals(named, languages, dictionaries, device)
 
 
 def marginals_for(
@@ -66,9 +54,29 @@ def marginals_for(
     """The marginals that the flags name for the translation into a language; one flag alone is of that language.
 
     Args:
-        given, languages, dictionaries, device: as of `marginals_of`.
+        given, languages, dictionaries, device: as of `given_marginals`.
     """
-    named = [(flag, path, language) for (flag, path), language in zip(given.items(), languages) if path]
-    if len(named) == 1:
-        named = [(flag, path, target) for flag, path, _ in named]
-    return {lang: marginal_of(path, flag, lang, dictionaries[lang], device) for flag, path, lang in named}
+    if len(list(filter(None, given.values()))) == 1:
+        languages = [target for _ in languages]
+    return given_marginals(given, languages, dictionaries, device)
+
+
+def given_marginals(
+    given: Mapping[str, Optional[str]],
+    languages: Sequence[str],
+    dictionaries: Mapping[str, Dictionary],
+    device: torch.device,
+) -> Dict[str, Marginal]:
+    """The marginals that the flags name, by language.
+
+    Args:
+        given: the value of each flag, in the order of the languages; either may be missing.
+        dictionaries: by language.
+        device: where they compute.
+    """
+    found = {}
+    for (flag, path), language in zip(given.items(), languages):
+        if path:
+            kind = next(kind for kind in KINDS if kind.reads(path))
+            found[language] = kind(path, flag, language, dictionaries[language], device)
+    return found

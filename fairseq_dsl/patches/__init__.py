@@ -31,8 +31,8 @@ Validation and logs
                                               tokenizer is chosen by language, or with ``--eval-bleu-tokenizer``.
     `log_file.keep_one_handler`               fairseq's ``--log-file`` gets one more handler each epoch, which repeats
                                               each line. One handler stays.
-    `log_file.make_its_folder`                fairseq's ``--log-file`` ends in a traceback where its folder does not exist
-                                              yet, such as that of ``--save-dir``. It is made.
+    `log_file.make_its_folder`                fairseq's ``--log-file`` fails in a folder that does not exist yet, such
+                                              as that of ``--save-dir``. The folder is made.
     `errors.print_without_traceback`          Bad input would end in a traceback. It is one line on standard error.
 """
 

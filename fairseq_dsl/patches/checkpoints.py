@@ -78,8 +78,9 @@ def override_newer_flags(state: Dict[str, Any], overrides: Optional[Dict[str, An
 
 
 def _telling_line(error: Exception) -> str:
-    """The first line of an error that says something: torch's unpickling errors begin with advice."""
+    """The first line of an error that says something: torch's unpickling errors begin with the advice to trust it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line for line in lines if "weights_only" not in line]
     telling = [line for line in lines if "GLOBAL" in line or "PytorchStreamReader" in line]
     return (telling or lines or [type(error).__name__])[0]
 

@@ -74,7 +74,7 @@ class DualTranslationTaskConfig(DirectionConfig):
     )
     mono_weight: str = field(
         default="1",
-        metadata={"help": "of version 0.3: the criterion has it now, and the command line's flag sets both"},
+        metadata={"help": "the same as the criterion's, which configuration files should set"},
     )
     reverse_weight: Optional[float] = number(
         None,

@@ -49,6 +49,7 @@ def what_is_not_supported(restored: Restored) -> Optional[str]:
         "--no-cross-attention": cfg.no_cross_attention,
         "--cross-self-attention": cfg.cross_self_attention,
         "--quant-noise-scalar": cfg.quant_noise.scalar > 0,
+        "--quant-noise-pq": cfg.quant_noise.pq > 0,
         "--encoder-normalize-before without --decoder-normalize-before": encoder_first and not decoder_first,
         "--decoder-normalize-before without --encoder-normalize-before": decoder_first and not encoder_first,
         f"--activation-fn {cfg.activation_fn}": str(cfg.activation_fn) not in ACTIVATIONS,

@@ -76,6 +76,10 @@ def prepare(
             raise RecipeError(f"{path} is in a folder that this run would replace: choose another --out")
 
     binarize.require_fairseq()
+    if not parallel_is_finished and (out / STAMP).exists():
+        print(
+            f"note: {shown} has other settings or text and is replaced: what was trained on it has other dictionaries"
+        )
     with staging(out, shown) as folder:
         if parallel_is_finished:
             for name in (names[0], names[-1]):  # those that `_build_mono` reads
@@ -87,7 +91,7 @@ def prepare(
         _publish(folder, made, outdated)
     for name in outdated:
         print(f"removed {shown.parent / name}, made with the earlier data: --mono DIR makes it again")
-    print("wrote " + ", ".join(str(shown.parent / name) for name in reversed(made)))
+    print("wrote " + ", ".join(str(shown.parent / name) for name in sorted(made)))
 
 
 def _build(

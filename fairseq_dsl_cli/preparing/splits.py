@@ -37,6 +37,9 @@ def hold_out(
         else:
             raise RecipeError(f"cannot hold out 2 x {size:,} of {len(order):,} distinct sentence pairs")
     splits["train"] = [pair for pair in pairs if not is_held(pair)]
+    dropped = len(pairs) - len(splits["train"]) - 2 * size
+    if dropped:
+        print(f"train: dropped {dropped:,} pairs that share a sentence with valid or test")
     return splits
 
 

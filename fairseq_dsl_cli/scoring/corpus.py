@@ -1,5 +1,6 @@
 """Two text files that are parallel, read line by line, however large they are."""
 
+import contextlib
 import hashlib
 import itertools
 from dataclasses import dataclass
@@ -47,7 +48,21 @@ def parallel(source, target):
 
 def chunks(source, target, start, size):
     """Lists of at most `size` pairs of lines, without their ends, from the line `start` on (from 0)."""
-    with open(source, encoding="utf-8", newline="\n") as xs, open(target, encoding="utf-8", newline="\n") as ys:
-        pairs = itertools.islice(zip(xs, ys), start, None)
-        while chunk := [(x.rstrip("\n"), y.rstrip("\n")) for x, y in itertools.islice(pairs, size)]:
+    with _pairs(source, target) as pairs:
+        pairs = itertools.islice(pairs, start, None)
+        while chunk := list(itertools.islice(pairs, size)):
             yield chunk
+
+
+def sample(source, target, lines, size=100):
+    """At most `size` of so many pairs of lines, from all of the corpus."""
+    with _pairs(source, target) as pairs:
+        return list(itertools.islice(pairs, 0, None, -(-lines // size)))
+
+
+@contextlib.contextmanager
+def _pairs(source, target):
+    """Pairs of lines. Only a newline ends one; a byte order mark is none of the text."""
+    options = {"encoding": "utf-8-sig", "newline": "\n"}
+    with open(source, **options) as xs, open(target, **options) as ys:
+        yield ((x.rstrip("\n"), y.rstrip("\n")) for x, y in zip(xs, ys))

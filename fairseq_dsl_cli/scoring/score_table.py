@@ -12,6 +12,8 @@ from fairseq_dsl.inference.scoring import COLUMNS, SCORES
 
 from .. import texts
 
+VERSION = 1  # of what the scores are
+LEAST = {"source_length": 1, "target_length": 1, "unknown": 0}
 TEXTS = ("source", "target")  # the inputs that `filter` reads too
 
 
@@ -29,8 +31,7 @@ class Tsv:
         values = text.split("\t")
         if len(values) != len(COLUMNS):
             raise ValueError(f"{len(values)} columns")
-        found = dict(zip(COLUMNS, values))
-        return {name: float(value) if value else math.nan for name, value in found.items() if name != "reason"}
+        return dict(zip(COLUMNS, values))
 
 
 class JsonLines:
@@ -45,11 +46,7 @@ class JsonLines:
         known.update({name: float(_text(known[name])) for name in SCORES if known[name] is not None})
         return json.dumps(known, ensure_ascii=False, allow_nan=False) + "\n"
 
-    @staticmethod
-    def parse(text):
-        found = json.loads(text)
-        values = {name: found[name] for name in COLUMNS if name != "reason"}
-        return {name: math.nan if value is None else float(value) for name, value in values.items()}
+    parse = staticmethod(json.loads)
 
 
 def _text(value):
@@ -58,21 +55,34 @@ def _text(value):
     return str(value)
 
 
+def _numbers(found):
+    """The numbers of a line by column, nan where one is not known; raises ValueError for what cannot be."""
+    known = {name: found[name] for name in COLUMNS if name != "reason"}
+    numbers = {name: math.nan if value in ("", None) else float(value) for name, value in known.items()}
+    for name, value in numbers.items():
+        if math.isinf(value) or name not in SCORES and not value >= LEAST[name]:
+            raise ValueError(f"{name} {value:g}")
+    return numbers
+
+
 class ScoreTable:
     """The scores of a corpus in a file: JSON Lines where its name ends in .jsonl, else TSV.
 
     Beside it, ``FILE.inputs.json`` has the digests of what the scores were made from.
+
+    Attributes:
+        note: the path of that file.
     """
 
     def __init__(self, path):
         self.path = path
         self.format = JsonLines if path.endswith(".jsonl") else Tsv
-        self._note = Path(f"{path}.inputs.json")
+        self.note = Path(f"{path}.inputs.json")
 
     def inputs(self):
         """What the scores were made from, by name; None if that is not known."""
         try:
-            found = json.loads(self._note.read_text(encoding="utf-8"))
+            found = json.loads(self.note.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
         return found if isinstance(found, dict) else None
@@ -86,36 +96,45 @@ class ScoreTable:
         Args:
             inputs: digests by name.
         """
-        exists = os.path.exists(self.path) and os.path.getsize(self.path)
-        if exists and self.inputs() != inputs:
-            raise BadInput(
-                f"--output {self.path}: {self._difference(inputs)}; expected a new file, or one to go on with"
-            )
-        if not exists:
-            os.makedirs(os.path.dirname(os.path.abspath(self.path)), exist_ok=True)
-            texts.write(self._note, json.dumps(inputs, indent=2) + "\n")
+        inputs = {"version": VERSION, **inputs}
+        os.makedirs(os.path.dirname(os.path.abspath(self.path)), exist_ok=True)
         with open(self.path, "ab+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise BadInput(f"--output {self.path}: another process writes it ({error.strerror})") from error
+            if not os.path.getsize(self.path):
+                texts.write(self.note, json.dumps(inputs, indent=2) + "\n")
+            self._check(file, inputs)
             lines = _drop_cut_line(file)
-            if self.format.header and not lines:
-                file.write(self.format.header.encode())
-            done = lines - 1 if self.format.header and lines else lines
 
-            def write(scores):
-                file.write("".join(map(self.format.line, scores)).encode())
-                file.flush()
+            def write(text):
+                try:
+                    file.write(text.encode())
+                    file.flush()
+                except OSError as error:
+                    error.filename = self.path  # that of a full disk names no file
+                    raise
 
-            yield write, done
+            if not lines:
+                write(self.format.header)
+            done = max(0, lines - bool(self.format.header))
+            yield lambda scores: write("".join(map(self.format.line, scores))), done
 
-    def _difference(self, inputs):
+    def _check(self, file, inputs):
+        """Refuses to go on with a file that is not of these inputs."""
         found = self.inputs()
         if found is None:
-            return "is no file of fairseq-dsl score"
-        others = [name for name in {**inputs, **found} if inputs.get(name) != found.get(name)]
-        return f"contains the scores of another run, with another {' and '.join(others)}"
+            difference = "is no file of fairseq-dsl score"
+        else:
+            others = [name for name in {**inputs, **found} if inputs.get(name) != found.get(name)]
+            difference = others and f"contains the scores of another run, with another {' and '.join(others)}"
+        file.seek(0)
+        header = file.readline().decode(errors="replace")
+        if not difference and header.endswith("\n") and not header.startswith(self.format.header):
+            difference = "has other columns"
+        if difference:
+            raise BadInput(f"--output {self.path}: {difference}; expected a new file, or one to go on with")
 
     def values(self):
         """The numbers of each line by column, nan where one is not known."""
@@ -126,7 +145,7 @@ class ScoreTable:
                 try:
                     if not line.endswith("\n"):
                         raise ValueError("a line that was cut")
-                    yield self.format.parse(line[:-1])
+                    yield _numbers(self.format.parse(line[:-1]))
                 except (ValueError, KeyError, TypeError) as error:
                     raise BadInput(f"{self.path}:{number}: expected a line of fairseq-dsl score ({error})") from error
 

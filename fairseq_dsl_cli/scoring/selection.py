@@ -12,11 +12,15 @@ from .score_table import TEXTS
 
 
 def check_of(table, texts):
-    """Refuses texts that are not those of which a table has the scores, where it tells."""
+    """Refuses texts that are not those of which a table has the scores.
+
+    Returns whether it can tell: its file of inputs may be missing.
+    """
     inputs = table.inputs() or {}
     for name, text in zip(TEXTS, texts):
         if inputs.get(name, text.digest) != text.digest:
             raise BadInput(f"{text.name}: expected the {name} that {table.path} was made from, found other content")
+    return set(TEXTS) <= inputs.keys()
 
 
 def column(table, value, lines):

@@ -143,4 +143,17 @@ def test_noise_on_one_side_is_scored(chain, dual, tmp_path):
 def test_text_that_is_not_segmented_is_warned_of(chain, dual, tmp_path, capsys):
     write_pairs(tmp_path / "text", [("never seen", "v0x")])
     scored(chain, dual, tmp_path / "text", tmp_path / "scores.tsv")
-    assert "warning: 67% of the first 1 pairs' tokens are in no dictionary" in capsys.readouterr().err
+    assert "warning: 67% of the tokens of 1 pairs are in no dictionary of the models" in capsys.readouterr().err
+
+
+def test_one_language_model_of_the_other_side_is_warned_of(chain, dual, tmp_path, capsys):
+    files = [
+        "--source",
+        chain.text / "test.de",
+        "--target",
+        chain.text / "test.en",
+        "--output",
+        tmp_path / "scores.tsv",
+    ]
+    plugin_command("score", "--path", dual, *files, "--cpu", "--source-lm", chain.lm["en"])
+    assert re.search(r"warning: --source-lm .*: looks like en: log P of a word is", capsys.readouterr().err)

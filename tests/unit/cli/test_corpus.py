@@ -20,6 +20,18 @@ def test_lines_end_in_line_feeds_alone_and_the_last_needs_none(tmp_path):
     assert list(corpus.chunks(*paths, start=3, size=2)) == []
 
 
+def test_a_byte_order_mark_is_no_text(tmp_path):
+    paths = write(tmp_path, b"\xef\xbb\xbfa\n", b"1\n")
+    assert list(corpus.chunks(*paths, start=0, size=1)) == [[("a", "1")]] == [corpus.sample(*paths, lines=1)]
+
+
+@pytest.mark.parametrize(("lines", "rows"), [(3, [0, 1, 2]), (4, [0, 2]), (9, [0, 3, 6]), (10, [0, 4, 8])])
+def test_a_sample_is_of_the_whole_corpus(lines, rows, tmp_path):
+    text = b"".join(b"%d\n" % row for row in range(lines))
+    paths = write(tmp_path, text, text)
+    assert corpus.sample(*paths, lines, size=3) == [(str(row), str(row)) for row in rows]
+
+
 @pytest.mark.parametrize(
     ("source", "target", "message"),
     [

@@ -90,7 +90,12 @@ class TestNotes:
 
     def test_name_the_systems_without_a_gap(self, parse):
         args = parse()
-        systems = [args.baseline, System("dsl", ("own.pt",)), System("plain", ("a.pt", "b.pt")), System("many", ("a:b",))]
+        systems = [
+            args.baseline,
+            System("dsl", ("own.pt",)),
+            System("plain", ("a.pt", "b.pt")),
+            System("many", ("a:b",)),
+        ]
         assert gaps.notes(args, systems, {"control": ("dual.pt", TUNED), "dsl": ("own.pt", OWN)}) == [
             "No duality gap of many: ensembles have none.",
             "No duality gap of control and plain: no language models; give --source-lm and --target-lm.",

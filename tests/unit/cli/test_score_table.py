@@ -1,5 +1,7 @@
 """The file of scores: written in parts, and read again."""
 
+import errno
+import io
 import json
 import math
 
@@ -7,6 +9,7 @@ import pytest
 
 from fairseq_dsl.errors import BadInput
 from fairseq_dsl.inference import PairScore
+from fairseq_dsl_cli.scoring import score_table
 from fairseq_dsl_cli.scoring.score_table import ScoreTable
 
 INPUTS = {"source": "a", "target": "b", "path": "c"}
@@ -76,10 +79,52 @@ def test_a_file_of_something_else_is_left_alone(tmp_path):
     assert (tmp_path / "scores.tsv").read_text() == "precious\n"
 
 
-def test_a_second_process_is_refused(table):
-    with table.appending(INPUTS):
+def test_a_second_process_is_refused_and_changes_nothing(table):
+    with table.appending(INPUTS) as (append, _):
         with pytest.raises(BadInput, match="another process writes it"):
-            write(table, PAIRS)
+            write(table, PAIRS, {**INPUTS, "source": "z"})
+        append(PAIRS[:2])
+    assert write(table, PAIRS) == 2  # of the first one's inputs
+    with pytest.raises(BadInput, match="with another source;"):
+        write(table, PAIRS, {**INPUTS, "source": "z"})
+
+
+def test_scores_of_other_columns_or_another_version_are_not_gone_on_with(tmp_path, monkeypatch):
+    table = ScoreTable(str(tmp_path / "scores.tsv"))
+    write(table, PAIRS[:2])
+    whole = (tmp_path / "scores.tsv").read_text()
+    (tmp_path / "scores.tsv").write_text(whole.replace("forward\treverse", "reverse\tforward", 1))
+    with pytest.raises(BadInput, match="--output .*: has other columns"):
+        write(table, PAIRS)
+    (tmp_path / "scores.tsv").write_text(whole)
+    monkeypatch.setattr(score_table, "VERSION", 2)
+    with pytest.raises(BadInput, match="with another version;"):
+        write(table, PAIRS)
+
+
+class Full(io.BytesIO):
+    def write(self, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_names_the_file(tmp_path, monkeypatch):
+    (tmp_path / "scores.jsonl").touch()
+    table = ScoreTable(str(tmp_path / "scores.jsonl"))
+    monkeypatch.setattr(score_table, "open", lambda *_: Full(), raising=False)
+    monkeypatch.setattr(score_table.fcntl, "flock", lambda *_: None)
+    with pytest.raises(OSError, match="scores.jsonl"):
+        write(table, PAIRS)
+
+
+@pytest.mark.parametrize("change", [("source_length", 0), ("forward", "-inf"), ("unknown", -1), ("gap", "x")])
+def test_a_number_that_cannot_be_is_named(change, tmp_path):
+    table = ScoreTable(str(tmp_path / "scores.tsv"))
+    write(table, PAIRS)
+    header, first, *rest = (tmp_path / "scores.tsv").read_text().splitlines()
+    values = {**dict(zip(header.split("\t"), first.split("\t"))), change[0]: str(change[1])}
+    (tmp_path / "scores.tsv").write_text("\n".join([header, "\t".join(values.values()), *rest, ""]))
+    with pytest.raises(BadInput, match="scores.tsv:2: expected a line of fairseq-dsl score"):
+        list(table.values())
 
 
 def test_a_damaged_line_is_named(table):

@@ -17,7 +17,7 @@ FLAGS = {
     "--no-cross-attention": "--no-cross-attention",
     "--cross-self-attention --no-cross-attention": "--no-cross-attention",
     "--adaptive-softmax-cutoff 8,12": "--adaptive-softmax-cutoff",
-    "--quant-noise-pq 0.1 --quant-noise-pq-block-size 4": "the parameter encoder.quant_noise.weight",
+    "--quant-noise-pq 0.1 --quant-noise-pq-block-size 4": "--quant-noise-pq",
     "--quant-noise-scalar 0.1": "--quant-noise-scalar",
 }
 

@@ -12,15 +12,16 @@ from translating import log_p_by_symbol
 
 from fairseq_dsl.errors import BadInput
 from fairseq_dsl.inference import PairScorer
+from fairseq_dsl.inference.segmentation import encoders_of
 
 PAIRS = [(" ".join(x), " ".join(y)) for x, y in tiny.PAIRS]
 
 
-def sentencepieces(path, words):
-    """A model whose pieces are words."""
+def sentencepieces(path, words, kind="word"):
+    """A model whose pieces are words, or another kind of sentencepiece's."""
     written = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(words * 3), model_writer=written, model_type="word", vocab_size=len(words) + 3,
+        sentence_iterator=iter(words * 3), model_writer=written, model_type=kind, vocab_size=len(words) + 3,
         minloglevel=2,
     )  # fmt: skip
     path.write_bytes(written.getvalue())
@@ -86,6 +87,25 @@ def test_text_is_segmented_by_a_model_of_both_languages_or_one_of_each(saved, tm
             assert scorer.encoders[language](text).split() == [f"\u2581{word}" for word in text.split()], given
     with pytest.raises(BadInput, match="--bpe None --sentencepiece-model .*both: expected --bpe sentencepiece with"):
         PairScorer.load(saved[1], sentencepiece_model=both)
+
+
+@pytest.mark.parametrize("symbol", ["<pad>", "<s>", "</s>", "<unk>"])
+def test_what_reads_like_a_symbol_of_fairseq_is_an_unknown_word(symbol, scorer):
+    (x, y), *_ = PAIRS
+    found, unseen = scorer.score([(f"{x} {symbol}", f"{symbol} {y}"), (f"{x} never-seen", f"never-seen {y}")])
+    assert found == unseen and found.unknown == 2
+
+
+def test_a_piece_that_reads_like_a_symbol_of_fairseq_is_divided(tmp_path):
+    first, second = encoders_of("sentencepiece", sentencepieces(tmp_path / "spm", ["a", "b", "ab"], "char"))
+    assert first("a <s> b") == "\u2581 a \u2581 < s > \u2581 b"
+    assert first is second
+
+
+def test_many_unknown_words_are_told(scorer):
+    assert scorer.check(PAIRS) == []
+    (found,) = scorer.check([("x y", "z")])
+    assert found.startswith("100% of the tokens of 1 pairs are in no dictionary of the models")
 
 
 def test_one_language_model_or_none_leaves_the_gap_unknown(saved, lms):
