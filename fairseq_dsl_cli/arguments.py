@@ -4,7 +4,7 @@ import argparse
 import os
 import re
 from pathlib import Path
-from typing import Callable, Iterable, NoReturn, Optional
+from typing import Callable, Iterable, List, NoReturn, Optional
 
 _ENOUGH = 1_000_000  # more resamples, jobs or updates than this could only hang
 
@@ -26,16 +26,18 @@ class Parser(argparse.ArgumentParser):
             self.error(f"argument {flag}: {error}")
 
 
-class OneOrTwo(argparse.Action):
-    """Of an option with a value for both sides, or one for each."""
+def add_sentencepiece_models(add: Callable[..., object], what: str) -> None:
+    """Adds the options for a sentencepiece model of both languages, or one of each; see `sentencepiece_models`."""
+    flag = "--sentencepiece-model"
+    add(flag, type=input_file, metavar="FILE", help=f"{what}; of both languages, or of the source language")
+    add("--target-sentencepiece-model", type=input_file, metavar="FILE", help=f"that of the target (default: {flag}'s)")
 
-    def __init__(self, *args, **options):
-        super().__init__(*args, nargs="+", default=[], **options)
 
-    def __call__(self, parser, namespace, values, option_string=None):
-        if len(values) > 2:
-            parser.error(f"argument {option_string}: expected one or two values, found {len(values)}")
-        setattr(namespace, self.dest, values)
+def sentencepiece_models(parser: Parser, args: argparse.Namespace) -> List[str]:
+    """The files that the options name: one, one of each language, or none."""
+    if args.target_sentencepiece_model and not args.sentencepiece_model:
+        parser.error("--target-sentencepiece-model: requires --sentencepiece-model, that of the source language")
+    return [path for path in (args.sentencepiece_model, args.target_sentencepiece_model) if path]
 
 
 def one_line(message: object) -> str:

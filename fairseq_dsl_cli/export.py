@@ -32,13 +32,8 @@ def add_arguments(parser: Parser) -> None:
     add("--format", choices=FORMATS, default="fairseq", help="of the output (default: %(default)s)")
     only = parser.add_argument_group("of --format ctranslate2")
     only.add_argument("--quantization", choices=QUANTIZATIONS, help="of the parameters (default: float32)")
-    only.add_argument(
-        "--sentencepiece-model",
-        type=arguments.input_file,
-        action=arguments.OneOrTwo,
-        metavar="FILE",
-        help="the model that the text was split with, or those of source and target, which are copied (default: those "
-        "that are found, see above)",
+    arguments.add_sentencepiece_models(
+        only.add_argument, "what the text was split with, which is copied (default: what is found, see above)"
     )
     only.add_argument(
         "--data",
@@ -52,10 +47,12 @@ def run(parser: Parser, args: Namespace) -> None:
     is_folder = args.format == "ctranslate2"
     parser.check("OUTPUT", arguments.output_folder if is_folder else arguments.output_file, args.output)
     if not is_folder:
-        for name in ("quantization", "sentencepiece_model", "data"):
+        for name in ("quantization", "sentencepiece_model", "target_sentencepiece_model", "data"):
             if getattr(args, name):
                 parser.error(f"--{name.replace('_', '-')}: expected --format ctranslate2, found fairseq")
         arguments.refuse_overwriting(parser, args.output, [args.checkpoint])
+
+    pieces = arguments.sentencepiece_models(parser, args)
 
     from fairseq_dsl.checkpoints import Checkpoint, save_plain
     from fairseq_dsl.errors import BadInput
@@ -70,9 +67,7 @@ def run(parser: Parser, args: Namespace) -> None:
     if is_folder:
         from .exporting.conversion import save_for_ctranslate2
 
-        has_pieces = save_for_ctranslate2(
-            checkpoint, args.direction, args.output, args.quantization, args.sentencepiece_model, args.data
-        )
+        has_pieces = save_for_ctranslate2(checkpoint, args.direction, args.output, args.quantization, pieces, args.data)
         print(f"wrote {args.output}, {'with' if has_pieces else 'without'} sentencepiece model")
     else:
         save_plain(checkpoint.direction(args.direction), args.output)

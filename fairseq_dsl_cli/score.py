@@ -42,13 +42,7 @@ def add_arguments(parser: Parser) -> None:
         )
     add("--data", type=arguments.input_folder, metavar="DIR", help="folder with the dictionaries (default: the pair's)")
     add("--bpe", choices=["sentencepiece"], help="segments the text (default: it is segmented already)")
-    add(
-        "--sentencepiece-model",
-        type=arguments.input_file,
-        action=arguments.OneOrTwo,
-        metavar="FILE",
-        help="the model of --bpe sentencepiece, or those of source and target",
-    )
+    arguments.add_sentencepiece_models(add, "the model of --bpe sentencepiece")
     add("--max-tokens", type=arguments.positive, default=4096, help="tokens of a batch (default: %(default)s)")
     add(
         "--buffer-size",
@@ -61,10 +55,11 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(parser: Parser, args: Namespace) -> None:
-    if bool(args.bpe) != bool(args.sentencepiece_model):
+    pieces = arguments.sentencepiece_models(parser, args)
+    if bool(args.bpe) != bool(pieces):
         parser.error("--bpe and --sentencepiece-model: expected both or neither")
     files = {name: getattr(args, name) for name in ("path", "source_lm", "target_lm")}
-    files.update(zip(("sentencepiece_model", "target_sentencepiece_model"), args.sentencepiece_model))
+    files.update(zip(("sentencepiece_model", "target_sentencepiece_model"), pieces))
     arguments.refuse_overwriting(parser, args.output, [args.source, args.target, *filter(None, files.values())])
 
     from .scoring import corpus
@@ -84,7 +79,7 @@ def run(parser: Parser, args: Namespace) -> None:
         source_lm=args.source_lm,
         target_lm=args.target_lm,
         bpe=args.bpe,
-        sentencepiece_model=args.sentencepiece_model,
+        sentencepiece_model=pieces,
         device="cuda" if torch.cuda.is_available() and not args.cpu else "cpu",
         max_tokens=args.max_tokens,
     )

@@ -19,6 +19,8 @@ def files(tmp_path, monkeypatch):
         ("out --format ctranslate2 --quantization int4", "argument --quantization: invalid choice: 'int4'"),
         ("out.pt --quantization int8", "--quantization: expected --format ctranslate2, found fairseq"),
         ("out.pt --sentencepiece-model a.pt", "--sentencepiece-model: expected --format ctranslate2, found fairseq"),
+        ("out.pt --target-sentencepiece-model a.pt", "--target-sentencepiece-model: expected --format ctranslate2"),
+        ("out --format ctranslate2 --target-sentencepiece-model a.pt", "--target-sentencepiece-model: requires --sent"),
         ("out.pt --data data", "--data: expected --format ctranslate2, found fairseq"),
         ("a.pt --format ctranslate2", "argument OUTPUT: expected a folder that can be written to, found the file"),
         ("data", "argument OUTPUT: expected the name of a file to write, found the folder 'data'"),
