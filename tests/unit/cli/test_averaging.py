@@ -92,7 +92,8 @@ class TestAverage:
         symbols = ["<s>", "<pad>", "</s>", "<unk>", "a", "b"]
 
         def write(name, value, words):
-            state = {"args": None, "cfg": {"model": {"_name": "m"}}, "model": {"models.w": torch.tensor([value])}}
+            cfg = {"model": {"_name": "m"}, "task": {"_name": "t"}}
+            state = {"args": None, "cfg": cfg, "model": {"models.w": torch.tensor([value])}}
             state["optimizer_history"] = [{"optimizer_name": "o", "lr_scheduler_state": {}, "num_updates": 1}]
             state["extra_state"] = {"train_iterator": {"epoch": 1}, "val_loss": None}
             if words and exported:
