@@ -70,6 +70,8 @@ def endless(tmp_path):
                 stderr=subprocess.PIPE,
                 text=True,
                 start_new_session=True,
+                # as a terminal starts it: a test run in the background ignores the signal, and so would its children
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         )
         wait_until(lambda: len(processes(tmp_path)) == 3)
