@@ -11,6 +11,7 @@ import torch
 from fairseq import checkpoint_utils
 from fairseq.data import Dictionary
 from omegaconf import DictConfig, ListConfig, OmegaConf
+from torch import nn
 
 from .directions import Direction
 from .errors import BadInput
@@ -154,6 +155,17 @@ class Checkpoint:
                 f"{self.name}: was trained with another vocabulary: {difference} in the {language} dictionary of the "
                 "data folder; binarize with the same dictionary (--srcdict)"
             )
+
+    def load_into(self, model: nn.Module, whose: str = "its"):
+        """Give a model the parameters; raises `BadInput` if they do not fit its architecture.
+
+        Args:
+            whose: parameters they are, for the message.
+        """
+        try:
+            model.load_state_dict(self.parameters, strict=True)
+        except RuntimeError as error:
+            raise BadInput(f"{self.name}: {whose} parameters do not fit its architecture: {error}") from error
 
     def own_dictionary(self, file_name: str) -> Optional[Dictionary]:
         """The dictionary that `own_file` finds; None if it finds none."""

@@ -82,7 +82,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(parser: Parser, args: Namespace) -> None:
-    inputs = [args.scores, f"{args.scores}.inputs.json", args.source, args.target]
+    inputs = [args.scores, args.source, args.target]
     for output in args.output:
         arguments.refuse_overwriting(parser, output, inputs)
         inputs.append(output)
@@ -93,6 +93,8 @@ def run(parser: Parser, args: Namespace) -> None:
     from .scoring.score_table import ScoreTable
 
     table = ScoreTable(args.scores)
+    for output in args.output:
+        arguments.refuse_overwriting(parser, output, [str(table.note)])
     texts = corpus.parallel(args.source, args.target)
     if not selection.check_of(table, texts):
         print(f"warning: {table.note}: missing: cannot tell whether the scores are of these texts", file=sys.stderr)

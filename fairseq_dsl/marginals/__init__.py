@@ -6,7 +6,7 @@ They are constants of the data: each sentence is scored before training.
 from .cache import ScoreCache
 from .given import GivenScores
 from .kenlm import KenLMMarginal
-from .kinds import KINDS, given_marginals, marginals_for, marginals_of
+from .kinds import KINDS, given_marginals, marginals_of
 from .marginal import Marginal
 from .neural import NeuralMarginal
 from .split import Side, SplitScorer
@@ -21,6 +21,5 @@ __all__ = [
     "Side",
     "SplitScorer",
     "given_marginals",
-    "marginals_for",
     "marginals_of",
 ]

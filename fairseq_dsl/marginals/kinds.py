@@ -44,23 +44,6 @@ def marginals_of(
     return given_marginals(named, languages, dictionaries, device)
 
 
-def marginals_for(
-    target: str,
-    given: Mapping[str, Optional[str]],
-    languages: Sequence[str],
-    dictionaries: Mapping[str, Dictionary],
-    device: torch.device,
-) -> Dict[str, Marginal]:
-    """The marginals that the flags name for the translation into a language; one flag alone is of that language.
-
-    Args:
-        given, languages, dictionaries, device: as of `given_marginals`.
-    """
-    if len(list(filter(None, given.values()))) == 1:
-        languages = [target for _ in languages]
-    return given_marginals(given, languages, dictionaries, device)
-
-
 def given_marginals(
     given: Mapping[str, Optional[str]],
     languages: Sequence[str],

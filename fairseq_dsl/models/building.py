@@ -87,9 +87,6 @@ class PairBuilder:
         # a transformer's max_source_positions in an exported checkpoint.
         architecture.cfg = without_files(plain(config))
         if start is not None:
-            try:
-                model.load_state_dict(start.parameters, strict=True)
-            except RuntimeError as error:
-                raise BadInput(f"{start.name}: its parameters do not fit its architecture: {error}") from error
+            start.load_into(model)
             logger.info(f"{direction}: started from {start.path}")
         return model

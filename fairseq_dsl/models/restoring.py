@@ -9,7 +9,6 @@ from torch import nn
 
 from ..checkpoints import Checkpoint, build_config
 from ..directions import Direction
-from ..errors import BadInput
 from ..vocabulary import dictionaries_of
 
 _UNUSED = {"_name", "eval_bleu", "eval_bleu_args"}  # of training: no data are read
@@ -49,8 +48,5 @@ def _restore(direction: Direction, part: Checkpoint, dictionaries: Dict[str, Dic
     cfg = TranslationConfig(**{name: value for name, value in part.task.items() if name in names})
     source, target = dictionaries[direction.source], dictionaries[direction.target]
     model = TranslationTask(cfg, source, target).build_model(build_config(part.model_cfg), from_checkpoint=True)
-    try:
-        model.load_state_dict(part.parameters, strict=True)
-    except RuntimeError as error:
-        raise BadInput(f"{part.name}: its {direction} parameters do not fit its architecture: {error}") from error
+    part.load_into(model, f"its {direction}")
     return Restored(direction, model.eval(), source, target, cfg)

@@ -14,7 +14,7 @@ from ..criterions import Method, PairCriterion
 from ..data import MonolingualData, PairDataset, Splits, first_folder, leave_out_too_long
 from ..directions import Directions
 from ..errors import BadInput
-from ..marginals import Marginal, ScoreCache, Side, SplitScorer, marginals_for, marginals_of
+from ..marginals import Marginal, ScoreCache, Side, SplitScorer, given_marginals, marginals_of
 from ..models.building import PairBuilder
 from ..swaps import TranslationModels
 from ..terms import Batches, Resources
@@ -77,7 +77,10 @@ class Translating:
         return kept
 
     def marginals_for(self, language: str, directions: Directions) -> Mapping[str, Marginal]:
-        return marginals_for(language, lm_flags(self.cfg), directions.languages, self.dictionaries, torch.device("cpu"))
+        given = lm_flags(self.cfg)
+        is_alone = len(list(filter(None, given.values()))) == 1  # then it is of the language that is generated
+        languages = (language, language) if is_alone else directions.languages
+        return given_marginals(given, languages, self.dictionaries, torch.device("cpu"))
 
     def begin_epoch(self, pair):
         pass

@@ -53,7 +53,7 @@ def check(parser, args, systems):
     for lang, lines in sentences.items():
         if len(lines) != count:
             parser.error(f"--text {args.text}.{lang}: expected {count} lines, as {args.subset} has, found {len(lines)}")
-    directions = ["-".join(primal), "-".join(reversed(primal))]
+    directions = dual_inference.directions_of(args)
     pairs = {}
     for system in systems:
         flag = f"--{'baseline' if system is args.baseline else 'system'} {system.name}:"

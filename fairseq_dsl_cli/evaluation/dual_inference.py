@@ -61,14 +61,12 @@ class Weights:
 
     def text(self, direction, trained, has_lm) -> str:
         """A and B of a direction, as fairseq-generate has them by these flags, the checkpoint and the defaults."""
-        from fairseq_dsl.inference import DEFAULT_LM_WEIGHT
+        from fairseq_dsl import inference
 
-        stored = trained.tuned.get(direction)
-        reverse, lm = self.reverse.get(direction), self.lm.get(direction)
-        reverse = reverse if reverse is not None else stored.reverse if stored else REVERSE_WEIGHT
-        lm = lm if lm is not None else stored.lm if stored else None
-        lm = 0 if not has_lm else DEFAULT_LM_WEIGHT if lm is None else lm
-        return f"{direction} A = {reverse or 0:g}, B = {lm:g}"
+        asked = inference.Weights(self.reverse.get(direction), self.lm.get(direction))
+        found = asked.or_else(trained.tuned.get(direction, inference.Weights(REVERSE_WEIGHT)))
+        lm = found.or_else(inference.Weights(lm=inference.DEFAULT_LM_WEIGHT)).lm if has_lm else 0
+        return f"{direction} A = {found.reverse or 0:g}, B = {lm:g}"
 
 
 def beam(args) -> int:

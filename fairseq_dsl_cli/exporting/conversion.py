@@ -43,8 +43,9 @@ def save_for_ctranslate2(
             f"--format ctranslate2: has no place for the {direction} model of {checkpoint.path}: {problem}; "
             "--format fairseq writes any model"
         )
-    languages = restored.direction.source, restored.direction.target
-    models = sentencepiece_models(pieces, checkpoint, list(zip(languages, (restored.source, restored.target))))
+    between = restored.direction
+    sides = [(between.source, restored.source), (between.target, restored.target)]
+    models = sentencepiece_models(pieces, checkpoint, sides)
     if find_spec("ctranslate2") is None:
         raise BadInput("--format ctranslate2: requires ctranslate2: pip install ctranslate2")
     from .specification import specification

@@ -15,9 +15,12 @@ from fairseq_dsl.errors import BadInput
 from fairseq_dsl_cli.scoring.score_table import ScoreTable
 
 
+def words_of(dual, source, target, output, *more):
+    return ["score", "--path", dual, "--source", source, "--target", target, "--output", output, "--cpu", *more]
+
+
 def words(chain, dual, stem, output, *more):
-    files = ["--source", f"{stem}.de", "--target", f"{stem}.en", "--output", output]
-    return ["score", "--path", dual, *lm_flags(chain), *files, "--cpu", *more]
+    return words_of(dual, f"{stem}.de", f"{stem}.en", output, *lm_flags(chain), *more)
 
 
 def scored(chain, dual, stem, output, *more):
@@ -116,16 +119,9 @@ def reasons(path):
 
 @pytest.mark.parametrize("flags", ["", "with language models"])
 def test_texts_in_the_wrong_order_are_refused(flags, chain, dual, tmp_path):
-    files = [
-        "--source",
-        chain.text / "test.en",
-        "--target",
-        chain.text / "test.de",
-        "--output",
-        tmp_path / "scores.tsv",
-    ]
+    files = [chain.text / "test.en", chain.text / "test.de", tmp_path / "scores.tsv"]
     with pytest.raises(BadInput, match="look swapped: .* expected --source of de, --target of en"):
-        plugin_command("score", "--path", dual, *files, "--cpu", *(lm_flags(chain) if flags else []))
+        plugin_command(*words_of(dual, *files, *(lm_flags(chain) if flags else [])))
 
 
 def test_language_models_in_the_wrong_order_are_refused(chain, dual, tmp_path):
@@ -147,13 +143,6 @@ def test_text_that_is_not_segmented_is_warned_of(chain, dual, tmp_path, capsys):
 
 
 def test_one_language_model_of_the_other_side_is_warned_of(chain, dual, tmp_path, capsys):
-    files = [
-        "--source",
-        chain.text / "test.de",
-        "--target",
-        chain.text / "test.en",
-        "--output",
-        tmp_path / "scores.tsv",
-    ]
-    plugin_command("score", "--path", dual, *files, "--cpu", "--source-lm", chain.lm["en"])
+    files = [chain.text / "test.de", chain.text / "test.en", tmp_path / "scores.tsv"]
+    plugin_command(*words_of(dual, *files, "--source-lm", chain.lm["en"]))
     assert re.search(r"warning: --source-lm .*: looks like en: log P of a word is", capsys.readouterr().err)

@@ -95,6 +95,7 @@ def test_scores_of_a_run_that_was_interrupted_are_refused(files):
         (["--keep", "0.5", "--threshold", "1"], "not allowed with"),
         ([], "one of the arguments --keep --threshold is required"),
         (["--keep", "0.5", "--output", "x", "c"], "expected another file to write than the input"),
+        (["--keep", "0.5", "--output", "scores.tsv.inputs.json", "c"], "expected another file to write than the input"),
         (["--keep", "0.5", "--output", "c", "c"], "found the same twice"),
     ],
 )
