@@ -4,6 +4,7 @@
         --primal-checkpoint de-en.pt --dual-checkpoint en-de.pt --source-lm lm.de.pt --target-lm lm.en.pt \\
         --source-mono data-bin/m30k-mono.de --target-mono data-bin/m30k-mono.en
 
+start             a process that imports fairseq and builds the pair, up to its data / one that builds one of its models
 training          an update of both models with dsl_cross_entropy / one of each with label_smoothed_cross_entropy
 marginals         scoring both sides of the training set before the first update / fairseq-eval-lm on the same sentences
 generation        fairseq-generate from a pair checkpoint / from the same model exported as a plain one
@@ -16,8 +17,8 @@ back-translation  an update of both models with back_translation_cross_entropy, 
                   batches, the same parallel and the same synthetic pairs; only our side also reads monolingual text
 
 The two sides of a ratio take turns in one process. Each ratio is the median over the turns; on the CPU it is of CPU
-time, which other processes disturb least, on a GPU of wall-clock time. Start-up (imports, building the models) does
-not count. Where sentences are sampled, both sides draw with the same random numbers from the same models (in
+time, which other processes disturb least, on a GPU of wall-clock time. Start-up (imports, building the models) counts
+in start alone. Where sentences are sampled, both sides draw with the same random numbers from the same models (in
 back-translation the learning rate is next to none), and so the same samples.
 """
 
@@ -34,7 +35,7 @@ from . import arguments
 from .arguments import Parser
 
 MONOLINGUAL_PARTS = ("sampling", "back-translation")
-PARTS = ("training", "marginals", "generation", "dual-inference", "memory", *MONOLINGUAL_PARTS)
+PARTS = ("start", "training", "marginals", "generation", "dual-inference", "memory", *MONOLINGUAL_PARTS)
 
 
 def add_arguments(parser: Parser) -> None:

@@ -66,32 +66,36 @@ class Bench:
         [model], _, task = checkpoint_utils.load_model_ensemble_and_task([path], arg_overrides=data)
         return model, task
 
-    def pair_configuration(self, criterion, *more):
-        """Training of the pair with a criterion, and flags of its own."""
+    def pair_words(self, criterion, *more):
+        """The arguments of fairseq-train for a training of the pair with a criterion, and flags of its own."""
         args = self.args
         words = [args.data_bin, "--task", "dual_translation", *self.languages, "--per-model-clip-norm", "1"]
         words += ["--arch", "dual_translation"]
         words += ["--primal-checkpoint", args.primal_checkpoint, "--dual-checkpoint", args.dual_checkpoint]
         words += ["--criterion", criterion, "--label-smoothing", "0.1"]
-        return configuration(options.get_training_parser(), [*words, *self.training, *more])
+        return [*words, *self.training, *more]
 
-    def dsl_configuration(self, cache):
-        """Training of the pair with `cache` as the folder of marginals; None is without language models."""
+    def dsl_words(self, cache):
+        """Those of DSL with `cache` as the folder of marginals; None is without language models."""
         if cache is None:
-            return self.pair_configuration("dsl_cross_entropy", "--dsl-lambda", "0")
+            return self.pair_words("dsl_cross_entropy", "--dsl-lambda", "0")
         words = ["--dsl-lambda", "0.01", "--marginal-cache", str(self.folder / cache)]
         words += ["--source-lm", self.args.source_lm, "--target-lm", self.args.target_lm]
-        return self.pair_configuration("dsl_cross_entropy", *words)
+        return self.pair_words("dsl_cross_entropy", *words)
+
+    def dsl_configuration(self, cache):
+        return configuration(options.get_training_parser(), self.dsl_words(cache))
 
     def dsl_trainer(self, cache="cache"):
-        return self.pair_trainer(self.dsl_configuration(cache))
+        return self.pair_trainer(self.dsl_words(cache))
 
     def back_translation_trainer(self):
         words = ["--source-mono", self.args.source_mono, "--target-mono", self.args.target_mono, "--num-samples", "1"]
-        return self.pair_trainer(self.pair_configuration("back_translation_cross_entropy", *words, *NO_LEARNING))
+        return self.pair_trainer(self.pair_words("back_translation_cross_entropy", *words, *NO_LEARNING))
 
-    def pair_trainer(self, cfg):
+    def pair_trainer(self, words):
         """A trainer of the pair that is ready for its first update: with DSL, the marginals are known."""
+        cfg = configuration(options.get_training_parser(), words)
         task = tasks.setup_task(cfg.task)
         model = task.build_model(cfg.model)
         trainer = Trainer(cfg, task, model, task.build_criterion(cfg.criterion))

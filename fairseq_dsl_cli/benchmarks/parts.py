@@ -20,10 +20,16 @@ from fairseq_dsl.sampling import Sampler, SamplingConfig
 
 from .bench import NO_LEARNING, configuration, train
 from .memory import peak_memory
+from .start import starts
 from .turns import median_wall, ratio, take_turns
 
 WARM_UP_UPDATES = 3
 WIDE_BATCHES_OF = 200  # batches of an epoch among which those that take most memory are looked for
+
+
+def start(bench):
+    seconds = take_turns({name: lambda run=run: run for name, run in starts(bench).items()}, bench.args.turns, False)
+    return ratio(seconds, "pair", ["stock"], bench.cuda)
 
 
 def training(bench):
