@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Sequence, Tuple
 
+import numpy as np
 import torch
 from fairseq.data import Dictionary
 from fairseq.models import FairseqEncoderDecoderModel
@@ -119,8 +120,9 @@ def refuse_wrong_marginals(marginals: Mapping[str, Any], sides: Mapping[str, Any
     if models[0].is_same_as(models[1]):
         refuse_same(names, LANGUAGE_MODEL, languages)
     limit = min(model.max_length for model in models)
-    first = sides[languages[0]]
-    pairs = [i for i in first.wanted if all(side.sizes[i] <= limit for side in sides.values())][:CHECKED_SENTENCES]
+    wanted = sides[languages[0]].wanted
+    fits = np.logical_and.reduce([side.sizes[wanted] <= limit for side in sides.values()])
+    pairs = wanted[fits][:CHECKED_SENTENCES]
     batches = [pairs[k : k + 20] for k in range(0, len(pairs), 20)]
 
     def likelihood(model, language):

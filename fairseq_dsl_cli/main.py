@@ -22,6 +22,7 @@ COMMANDS = {
     "export": "write one direction of a pair checkpoint as an ordinary fairseq checkpoint, or for CTranslate2",
     "join": "make a pair checkpoint of two ordinary translation checkpoints",
     "tune": "choose the weights of dual inference by the scores of fairseq-generate --dump-scores",
+    "score-marginals": "score the sentences of data folders by language models ahead of training",
     "score": "score the pairs of a parallel corpus by both directions and language models",
     "filter": "clean a parallel corpus by the scores of fairseq-dsl score",
     "average": "average the parameters of several checkpoints of one training run",

@@ -40,6 +40,13 @@ class Splits:
             ) from None
         return PairDataset(self._task.datasets.pop(split), self.direction)
 
+    def read_pairs(self, split: str, shard: int, combine: bool) -> PairDataset:
+        """Read a shard that has both sides."""
+        dataset = self.read(split, shard, combine)
+        if dataset.tgt is None:
+            raise BadInput(f"{self._folders[shard]}: the split {split} has no {self.direction.target} side")
+        return dataset
+
     def read_all(self, split: str, combine: bool) -> List[PairDataset]:
         return [self.read(split, shard, combine) for shard in range(self.shards(split))]
 

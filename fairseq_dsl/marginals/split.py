@@ -1,41 +1,16 @@
 """The scores of a split: log P of each of its sentences, on both sides."""
 
-from dataclasses import dataclass
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import numpy as np
-import torch
-from fairseq.data import data_utils
-from fairseq.distributed import utils as distributed_utils
 
 from ..errors import BadInput
 from ..swaps import refuse_wrong_marginals
-from ..workers import data_parallel_workers
+from ..workers import data_parallel_workers, shared_by_first_worker
 from .cache import ScoreCache
+from .computing import Computing
 from .marginal import Marginal
-
-MAX_TOKENS = 8192  # per batch of scoring: (tokens x vocabulary) floats are in memory at a time
-
-
-@dataclass
-class Side:
-    """The sentences of one language of a split.
-
-    Attributes:
-        sentences: LongTensors that end in the end-of-sentence symbol.
-        sizes: their lengths, ``(sentences,)``.
-        files: what they were read from: the content that the cache is keyed by.
-        wanted: the indices that training or validation will use: not empty, nor too long for the translation models.
-        split: the name of the split.
-        shard: the number of the data folder that it is read from, from 0.
-    """
-
-    sentences: torch.utils.data.Dataset
-    sizes: np.ndarray
-    files: List[str]
-    wanted: np.ndarray
-    split: str
-    shard: int
+from .side import Side
 
 
 class SplitScorer:
@@ -44,21 +19,13 @@ class SplitScorer:
     Args:
         marginals: by language.
         cache: where scores are kept.
-        device: where the workers exchange tensors.
-        progress: wraps an iterable of batches in a progress bar, given a label.
+        computing: what makes those that are not there.
     """
 
-    def __init__(
-        self,
-        marginals: Dict[str, Marginal],
-        cache: ScoreCache,
-        device: torch.device,
-        progress: Callable,
-    ):
+    def __init__(self, marginals: Dict[str, Marginal], cache: ScoreCache, computing: Computing):
         self.marginals = marginals
         self.cache = cache
-        self.device = device
-        self.progress = progress
+        self.computing = computing
 
     def scores(self, sides: Dict[str, Side]) -> Dict[str, np.ndarray]:
         """The scores of a split by language, each ``(sentences,)``, in nats, float64.
@@ -69,53 +36,31 @@ class SplitScorer:
             language: self.marginals[language].of_split(side.split, side.shard, len(side.sizes))
             for language, side in sides.items()
         }
-        stored, keys = self._from_cache({language: sides[language] for language in sides if given[language] is None})
+        keys, stored = self._from_cache({language: sides[language] for language in sides if given[language] is None})
         scores = {language: found for language, found in {**given, **stored}.items() if found is not None}
         missing = [language for language in sides if language not in scores]
         if missing or not stored:
             refuse_wrong_marginals(self.marginals, sides)
         for language in missing:
-            scores[language] = self._compute(self.marginals[language], sides[language])
+            side, key = sides[language], keys[language]
+            pieces = self.cache.pieces(key, len(side.sizes))
+            scores[language] = self.computing.scores(self.marginals[language], side, pieces)
             if data_parallel_workers()[1] == 0:
-                self.cache.write(keys[language], scores[language])
+                self.cache.write(key, scores[language])
         for language, side in sides.items():
             self._require(self.marginals[language], scores[language], side)
         return scores
 
-    def _from_cache(self, sides: Dict[str, Side]) -> Tuple[Dict[str, Optional[np.ndarray]], Dict[str, str]]:
-        """The stored scores, as the first worker finds them: all workers then do the same."""
-        workers, rank = data_parallel_workers()
-        keys, stored = {}, {}
-        if rank == 0:
+    def _from_cache(self, sides: Dict[str, Side]) -> Tuple[Dict[str, str], Dict[str, Optional[np.ndarray]]]:
+        """Keys, and the scores that are stored, as the first worker finds them: all workers then do the same."""
+        keys: List[str] = []
+        stored: List[Optional[np.ndarray]] = []
+        if data_parallel_workers()[1] == 0:
             for language, side in sides.items():
-                keys[language] = self.cache.key(self.marginals[language], len(side.sizes), side.files)
-                stored[language] = self.cache.read(keys[language], len(side.sizes))
-        if workers > 1:  # which exchange tensors
-            tensors = {
-                language: None if found is None else torch.from_numpy(found) for language, found in stored.items()
-            }
-            group = distributed_utils.get_data_parallel_group()
-            keys, tensors = distributed_utils.broadcast_object((keys, tensors), src_rank=0, group=group)
-            stored = {language: None if found is None else found.numpy() for language, found in tensors.items()}
-        return stored, keys
-
-    def _compute(self, marginal: Marginal, side: Side) -> np.ndarray:
-        """Score what the marginal can take; each worker its share."""
-        indices = np.flatnonzero(side.sizes <= marginal.max_length)
-        indices = indices[np.argsort(side.sizes[indices], kind="stable")]
-        sizes = side.sizes[indices].astype(np.int64)
-        max_tokens = max(MAX_TOKENS, sizes.max(initial=0))
-        batches = data_utils.batch_by_size(indices, None, num_tokens_vec=sizes, max_tokens=max_tokens)
-        workers, rank = data_parallel_workers()
-        scores = torch.zeros(len(side.sizes), dtype=torch.float64)
-        for batch in self.progress(batches[rank::workers], f"scoring {marginal.language} by {marginal.name}"):
-            scores[torch.from_numpy(batch)] = torch.from_numpy(marginal.score([side.sentences[i] for i in batch]))
-        if workers > 1:  # every sentence is scored by one worker, and 0 in the others
-            scores = scores.to(self.device)
-            distributed_utils.all_reduce(scores, group=distributed_utils.get_data_parallel_group())
-        found = scores.cpu().numpy()
-        found[side.sizes > marginal.max_length] = np.nan
-        return found
+                keys.append(self.cache.key(self.marginals[language], len(side.sizes), side.files))
+                stored.append(self.cache.read(keys[-1], len(side.sizes)))
+        found = shared_by_first_worker([*keys, *stored])
+        return dict(zip(sides, found[: len(sides)])), dict(zip(sides, found[len(sides) :]))
 
     @staticmethod
     def _require(marginal: Marginal, scores: np.ndarray, side: Side):

@@ -10,7 +10,7 @@ from typing import Any, Optional
 from fairseq.tasks.translation import TranslationConfig
 from omegaconf import II, DictConfig, open_dict
 
-from ..ranges import SHARE, WEIGHT, Range, number
+from ..ranges import SHARE, WEIGHT, Range, at_least, number
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +53,12 @@ class DualTranslationTaskConfig(DirectionConfig):
     marginal_cache: Optional[str] = field(
         default=None,
         metadata={"help": "folder for the language models' scores (default: marginal-cache in the first data folder)"},
+    )
+    marginal_max_tokens: Optional[int] = number(
+        None,
+        at_least(1, 10**9),
+        "tokens of a batch that is scored by a language model (default: so many that tokens x vocabulary is what the "
+        "device computes fastest)",
     )
     per_model_clip_norm: float = number(
         0.0, WEIGHT, "clip the gradient norm of each of the two models at this value, on its own; 0 does not"

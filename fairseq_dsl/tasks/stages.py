@@ -1,25 +1,23 @@
 """What the task does with its data: it translates them, or a pair learns from them."""
 
 import logging
-import os
 from typing import Dict, Iterable, Mapping, Optional, Protocol, Tuple
 
 import numpy as np
 import torch
 from fairseq import utils
 from fairseq.data import Dictionary
-from fairseq.logging import progress_bar
 
 from ..criterions import Method, PairCriterion
-from ..data import MonolingualData, PairDataset, Splits, first_folder, leave_out_too_long
+from ..data import MonolingualData, PairDataset, Splits, leave_out_too_long
 from ..directions import Directions
 from ..errors import BadInput
-from ..marginals import Marginal, ScoreCache, Side, SplitScorer, given_marginals, marginals_of
+from ..marginals import Marginal, given_marginals, marginals_of
 from ..models.building import PairBuilder
 from ..swaps import TranslationModels
 from ..terms import Batches, Resources
-from ..workers import data_parallel_workers
 from .config import DualTranslationTaskConfig
+from .folder_scorer import FolderScorer
 
 logger = logging.getLogger(__name__)
 
@@ -124,6 +122,7 @@ class Learning:
         languages = directions.languages
         self.device = torch.device("cuda" if torch.cuda.is_available() and not cfg.cpu else "cpu")
         self.marginals = marginals_of(lm_flags(cfg), languages, self.dictionaries, self.device)
+        self._scorer = FolderScorer(cfg, splits, self.marginals, self.device)
         text = zip(("--source-mono", "--target-mono"), languages, (cfg.source_mono, cfg.target_mono))
         self.monolingual_folders = {language: (flag, folder) for flag, language, folder in text if folder}
         self._monolingual: Optional[Dict[str, MonolingualData]] = None  # by language
@@ -160,7 +159,7 @@ class Learning:
 
     def load(self, split: str, shard: int, combine: bool) -> PairDataset:
         """Read a shard with its monolingual text; with marginals, after all shards of the split are scored."""
-        dataset = self._read(split, shard, combine)
+        dataset = self.splits.read_pairs(split, shard, combine)
         if split == self.cfg.train_subset:
             self._train_data = dataset
             self.criterion.prepare()
@@ -169,32 +168,11 @@ class Learning:
         if self.marginals:
             for other in range(self.splits.shards(split)):
                 if (split, other) not in self._scores:
-                    pairs = dataset if other == shard else self._read(split, other, combine)
-                    self._scores[split, other] = self._score(pairs, split, other, combine)
+                    pairs = dataset if other == shard else self.splits.read_pairs(split, other, combine)
+                    wanted = self._wanted(pairs)
+                    self._scores[split, other] = self._scorer.scores(pairs, split, other, combine, wanted)
             dataset.log_marginals = self._scores[split, shard]
         return dataset
-
-    def _read(self, split: str, shard: int, combine: bool) -> PairDataset:
-        dataset = self.splits.read(split, shard, combine)
-        if dataset.tgt is None:
-            raise BadInput(f"{first_folder(self.cfg)}: the split {split} has no {self.cfg.target_lang} side")
-        return dataset
-
-    def _score(self, dataset: PairDataset, split: str, shard: int, combine: bool) -> Dict[str, np.ndarray]:
-        cache = ScoreCache(self.cfg.marginal_cache or os.path.join(first_folder(self.cfg), "marginal-cache"))
-        wanted = self._wanted(dataset)
-        sides = {
-            language: Side(sentences, sizes, self.splits.files(split, shard, language, combine), wanted, split, shard)
-            for language, (sentences, sizes) in dataset.sides.items()
-        }
-        return SplitScorer(self.marginals, cache, self.device, self._progress).scores(sides)
-
-    def _progress(self, batches, label: str):
-        hidden = self.cfg.no_progress_bar or data_parallel_workers()[1] != 0
-        log_format = "none" if hidden else self.cfg.log_format
-        return progress_bar.progress_bar(
-            batches, log_format=log_format, log_interval=self.cfg.log_interval, prefix=label
-        )
 
     def _wanted(self, dataset: PairDataset) -> np.ndarray:
         """The pairs that are not empty, nor too long for the models."""

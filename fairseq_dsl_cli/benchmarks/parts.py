@@ -10,12 +10,12 @@ from concurrent.futures import ProcessPoolExecutor
 
 import torch
 from fairseq import options, tasks
-from fairseq.data import data_utils
+from fairseq.data import Dictionary, data_utils
 from fairseq_cli import eval_lm, generate
 
 from fairseq_dsl.checkpoints import Checkpoint, save_plain
 from fairseq_dsl.inference import Reranker
-from fairseq_dsl.marginals.split import MAX_TOKENS
+from fairseq_dsl.marginals.computing import tokens_of_batch
 from fairseq_dsl.sampling import Sampler, SamplingConfig
 
 from .bench import NO_LEARNING, configuration, train
@@ -59,7 +59,14 @@ def marginals(bench):
             sys.exit(f"{folder}: {sentences:,} sentences of training, expected those of the {pairs:,} pairs")
         words = [folder, "--task", "language_modeling", "--path", path, "--gen-subset", "train"]
         words += ["--sample-break-mode", "eos", "--tokens-per-sample", str(tokens_per_sample(path))]
-        words += ["--max-tokens", str(MAX_TOKENS), "--required-batch-size-multiple", "1", *bench.common]
+        vocabulary = len(Dictionary.load(f"{folder}/dict.txt"))
+        words += [
+            "--max-tokens",
+            str(tokens_of_batch(vocabulary, bench.device)),
+            "--required-batch-size-multiple",
+            "1",
+            *bench.common,
+        ]
         evaluations.append(configuration(options.get_eval_lm_parser(), words))
 
     def start(cache):

@@ -5,7 +5,7 @@ import pytest
 import tiny
 import torch
 
-from fairseq_dsl.marginals import ScoreCache, Side, SplitScorer, marginals_of
+from fairseq_dsl.marginals import Computing, ScoreCache, ScoringLog, Side, SplitScorer, marginals_of
 
 CPU = torch.device("cpu")
 
@@ -42,10 +42,10 @@ class Corpus:
         given = {"--source-lm": paths["de"], "--target-lm": paths["en"]}
         return marginals_of(given, ("de", "en"), dictionaries, CPU)
 
-    def scores(self, sides=None, **changes):
+    def scores(self, sides=None, max_tokens=None, **changes):
         sides = sides or {"de": self.side("de"), "en": self.side("en")}
-        cache = ScoreCache(str(self.folder / "cache"))
-        return SplitScorer(self.marginals(**changes), cache, CPU, lambda batches, label: batches).scores(sides)
+        computing = Computing(max_tokens, CPU, ScoringLog(100, False, print))
+        return SplitScorer(self.marginals(**changes), ScoreCache(str(self.folder / "cache")), computing).scores(sides)
 
 
 @pytest.fixture

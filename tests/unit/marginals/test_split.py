@@ -9,7 +9,7 @@ import tiny
 import torch
 
 from fairseq_dsl.errors import BadInput
-from fairseq_dsl.marginals import NeuralMarginal, neural, split
+from fairseq_dsl.marginals import NeuralMarginal, neural
 
 CPU = torch.device("cpu")
 
@@ -24,11 +24,12 @@ def test_each_side_is_scored_by_the_model_of_its_language(corpus):
         np.testing.assert_array_equal(reverse[language], found[language])
 
 
-def test_small_batches_give_the_same_scores_in_the_same_order(corpus, monkeypatch):
+@pytest.mark.parametrize("max_tokens", [1, 5, 11])
+def test_small_batches_give_the_same_scores_in_the_same_order(corpus, max_tokens):
+    """Smaller than a sentence, too: that stands alone."""
     whole = corpus.scores()
     shutil.rmtree(corpus.folder / "cache")
-    monkeypatch.setattr(split, "MAX_TOKENS", 11)
-    parts = corpus.scores()
+    parts = corpus.scores(max_tokens=max_tokens)
     for name in whole:
         np.testing.assert_allclose(parts[name], whole[name], atol=1e-4)
 
