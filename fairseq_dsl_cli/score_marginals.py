@@ -75,23 +75,26 @@ def run(parser: Parser, args: Namespace) -> None:
     if reason:
         parser.error(f"--marginal-cache {folder}: expected a folder that can be written to ({reason})")
     validation = ["valid"] if args.combine_valid_subsets else filter(None, args.valid_subset.split(","))
-    for split, combine in {args.train_subset: True, **dict.fromkeys(validation, args.combine_valid_subsets)}.items():
-        for shard in range(task.splits.shards(split)):
-            pairs = task.splits.read_pairs(split, shard, combine)
-            wanted = np.flatnonzero(~pairs.empty_pairs(np.arange(len(pairs))))
-            for language, (_, sizes) in pairs.sides.items():
-                wanted = wanted[sizes[wanted] <= marginals[language].max_length]
-            found = scorer.scores(pairs, split, shard, combine, wanted)
-            print(f"{folder}: has the scores of {split}{f' {shard + 1}' if shard else ''}, {len(pairs):,} pairs")
-            for language, scores in found.items():
-                lost = int(np.isnan(scores).sum())
-                if lost:
-                    print(
-                        f"warning: {marginals[language].name}: {lost:,} {language} sentences of {split} are longer "
-                        "than it allows; expected --max-source-positions and --max-target-positions in training, which "
-                        "filter them out",
-                        file=sys.stderr,
-                    )
+    splits = {args.train_subset: True, **dict.fromkeys(validation, args.combine_valid_subsets)}
+    shards = [(split, shard) for split in splits for shard in range(task.splits.shards(split))]
+    read = [
+        task.splits.read_pairs(split, shard, splits[split]) for split, shard in shards
+    ]  # what lacks is said at once
+    for (split, shard), pairs in zip(shards, read):
+        wanted = np.flatnonzero(~pairs.empty_pairs(np.arange(len(pairs))))
+        for language, (_, sizes) in pairs.sides.items():
+            wanted = wanted[sizes[wanted] <= marginals[language].max_length]
+        found = scorer.scores(pairs, split, shard, splits[split], wanted)
+        print(f"{folder}: has the scores of {split}{f' {shard + 1}' if shard else ''}, {len(pairs):,} pairs")
+        for language, scores in found.items():
+            lost = int(np.isnan(scores).sum())
+            if lost:
+                print(
+                    f"warning: {marginals[language].name}: {lost:,} {language} sentences of {split} are longer than it "
+                    "allows; expected --max-source-positions and --max-target-positions in training, which filter them "
+                    "out",
+                    file=sys.stderr,
+                )
 
 
 def _task(args: Namespace) -> Any:
@@ -100,8 +103,9 @@ def _task(args: Namespace) -> Any:
     from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 
     import fairseq_dsl
+    from fairseq_dsl.models import NAME
 
-    words = [args.data, "--user-dir", fairseq_dsl.__path__[0], "--task", "dual_translation"]
+    words = [args.data, "--user-dir", fairseq_dsl.__path__[0], "--task", "dual_translation", "--arch", NAME]
     given = {name: value for name, value in vars(args).items() if name not in ("data", "workers", "valid_subset")}
     for name, value in given.items():
         if value is not None and value is not False:

@@ -3,6 +3,7 @@
 import collections
 import multiprocessing
 import os
+import pickle
 import signal
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -46,7 +47,8 @@ class Pool:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["fairseq_dsl.marginals"])
         threads = max(torch.get_num_threads() // workers, 1)
-        begin = (marginal, sentences, threads, context.Value("i", 0))
+        given = pickle.dumps((marginal, sentences))  # here: tensors would be sent as files, of which few may be open
+        begin = (given, threads, context.Value("i", 0))
         waiting: Deque[Future] = collections.deque()
         try:
             with ProcessPoolExecutor(workers, context, _begin, begin) as executor:
@@ -70,13 +72,14 @@ class Pool:
 _given: Any = None  # in a process of the pool: the marginal and the sentences
 
 
-def _begin(marginal: Marginal, sentences: Dataset, threads: int, begun: Any):
+def _begin(given: bytes, threads: int, begun: Any):
     global _given
     end_with(os.getppid())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all: the first process says what to do
     torch.set_num_threads(threads)
     with begun.get_lock():
         number, begun.value = begun.value, begun.value + 1
+    marginal, sentences = pickle.loads(given)
     if marginal.device.type == "cuda":
         marginal.to(torch.device("cuda", number % torch.cuda.device_count()))
     _given = marginal, sentences
