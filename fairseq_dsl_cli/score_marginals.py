@@ -10,8 +10,6 @@ import sys
 from argparse import Namespace
 from typing import Any
 
-import numpy as np
-
 from . import arguments
 from .arguments import Parser
 
@@ -24,6 +22,14 @@ def add_arguments(parser: Parser) -> None:
     for side in ("source", "target"):
         kind = arguments.language_model
         add(f"--{side}-lm", required=True, type=kind, metavar="FILE", help=f"language model of the {side} language")
+    for side in ("source", "target"):
+        add(
+            f"--max-{side}-positions",
+            type=arguments.positive,
+            default=1024,
+            metavar="N",
+            help=f"{side} sentences of more tokens need no score (default: %(default)s)",
+        )
     add("--marginal-cache", metavar="DIR", help="folder for the scores (default: marginal-cache in the first of DATA)")
     add("--train-subset", default="train", metavar="SPLIT", help="split of training (default: %(default)s)")
     add(
@@ -81,20 +87,9 @@ def run(parser: Parser, args: Namespace) -> None:
         task.splits.read_pairs(split, shard, splits[split]) for split, shard in shards
     ]  # what lacks is said at once
     for (split, shard), pairs in zip(shards, read):
-        wanted = np.flatnonzero(~pairs.empty_pairs(np.arange(len(pairs))))
-        for language, (_, sizes) in pairs.sides.items():
-            wanted = wanted[sizes[wanted] <= marginals[language].max_length]
-        found = scorer.scores(pairs, split, shard, splits[split], wanted)
+        limits = (task.cfg.max_source_positions, task.cfg.max_target_positions)
+        scorer.scores(pairs, split, shard, splits[split], pairs.usable(limits))
         print(f"{folder}: has the scores of {split}{f' {shard + 1}' if shard else ''}, {len(pairs):,} pairs")
-        for language, scores in found.items():
-            lost = int(np.isnan(scores).sum())
-            if lost:
-                print(
-                    f"warning: {marginals[language].name}: {lost:,} {language} sentences of {split} are longer than it "
-                    "allows; expected --max-source-positions and --max-target-positions in training, which filter them "
-                    "out",
-                    file=sys.stderr,
-                )
 
 
 def _task(args: Namespace) -> Any:

@@ -169,23 +169,19 @@ class Learning:
             for other in range(self.splits.shards(split)):
                 if (split, other) not in self._scores:
                     pairs = dataset if other == shard else self.splits.read_pairs(split, other, combine)
-                    wanted = self._wanted(pairs)
+                    wanted = pairs.usable(self.limits)
                     self._scores[split, other] = self._scorer.scores(pairs, split, other, combine, wanted)
             dataset.log_marginals = self._scores[split, shard]
         return dataset
-
-    def _wanted(self, dataset: PairDataset) -> np.ndarray:
-        """The pairs that are not empty, nor too long for the models."""
-        wanted = np.arange(len(dataset))
-        wanted = wanted[~dataset.empty_pairs(wanted)]
-        return dataset.filter_indices_by_size(wanted, self.limits)[0]
 
     def _monolingual_beside(self, pairs: PairDataset, combine: bool) -> Dict[str, MonolingualData]:
         """The monolingual text by language; loaded once for all shards of the parallel data."""
         if self._monolingual is None:
             shards = []
             if self.splits.shards(self.cfg.train_subset) > 1:
-                shards = [len(self._wanted(shard)) for shard in self.splits.read_all(self.cfg.train_subset, combine)]
+                shards = [
+                    len(shard.usable(self.limits)) for shard in self.splits.read_all(self.cfg.train_subset, combine)
+                ]
             self._monolingual = {
                 language: self._read_monolingual(language, flag, folder, pairs, shards)
                 for language, (flag, folder) in self.monolingual_folders.items()

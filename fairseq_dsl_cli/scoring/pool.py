@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import threading
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Deque, Iterator, List, Sequence
@@ -16,8 +17,6 @@ from torch.utils.data import Dataset
 from fairseq_dsl.errors import BadInput
 from fairseq_dsl.marginals import Marginal
 from fairseq_dsl.marginals.computing import in_this_process
-
-from ..children import end_with
 
 BATCHES = 8  # that a process is given at a time
 AHEAD = 3  # of these, for each process
@@ -74,7 +73,7 @@ _given: Any = None  # in a process of the pool: the marginal and the sentences
 
 def _begin(given: bytes, threads: int, begun: Any):
     global _given
-    end_with(os.getppid())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all: the first process says what to do
     torch.set_num_threads(threads)
     with begun.get_lock():
@@ -83,6 +82,14 @@ def _begin(given: bytes, threads: int, begun: Any):
     if marginal.device.type == "cuda":
         marginal.to(torch.device("cuda", number % torch.cuda.device_count()))
     _given = marginal, sentences
+
+
+def _end_with_parent():
+    """Leave no orphan where the command is killed: it is no child of the command, but of a server that waits for it."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _score(batches: List[np.ndarray]) -> List[np.ndarray]:

@@ -1,5 +1,6 @@
 """fairseq-dsl score-marginals: training then finds all scores; killed, either goes on."""
 
+import os
 import re
 import signal
 import subprocess
@@ -102,12 +103,17 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_scores(chain, whole, tmp_pa
     cache = tmp_path / "cache"
     more = ["--marginal-max-tokens", "16", "--workers", str(workers)]
     arguments = [str(word) for word in words(chain, cache, *more)]
-    process = subprocess.Popen([sys.executable, "-c", SLOW, *arguments], stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-c", SLOW, *arguments]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
     end = time.time() + 60
     while process.poll() is None and time.time() < end and len(list(cache.glob("*.npz"))) < 5:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    with pytest.raises(ProcessLookupError):
+        for _ in range(300):  # no process of its own outlives it
+            os.killpg(process.pid, 0)
+            time.sleep(0.1)
     kept = list(cache.glob("*.npz"))
     assert len(kept) >= 5 and all(len(path.name) > 60 for path in kept)  # pieces alone
     known = sum(len(np.load(path)["scores"]) for path in kept)
@@ -132,6 +138,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_scores(chain, whole, tmp_pa
         (dict(source_lang="fr"), "--source-lang fr: .*contains no dict.fr.txt"),
         (dict(marginal_cache="/proc/x"), "--marginal-cache /proc/x: expected a folder that can be written to"),
         (dict(marginal_max_tokens="0"), "argument --marginal-max-tokens: expected a whole number from 1"),
+        (dict(max_source_positions="-1"), "argument --max-source-positions: expected a whole number from 1"),
         (dict(workers="none"), "argument --workers: expected a whole number from 1"),
         (dict(source_lm="lm.pt"), "argument --source-lm: expected a file, found 'lm.pt'"),
     ],
