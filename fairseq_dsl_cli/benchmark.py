@@ -15,6 +15,8 @@ sampling          drawing K translations of monolingual sentences with the plugi
 back-translation  an update of both models with back_translation_cross_entropy, K = 1 / the same generator's sampling of
                   its monolingual sentences, and then one update of each model with label_smoothed_cross_entropy on two
                   batches, the same parallel and the same synthetic pairs; only our side also reads monolingual text
+scale             time and memory of a start, up to the first update, as the data grow: --scale-pairs pairs of the data,
+                  again and again; with stored scores / one stock run, and scoring them; only where --parts names it
 
 The two sides of a ratio take turns in one process. Each ratio is the median over the turns; on the CPU it is of CPU
 time, which other processes disturb least, on a GPU of wall-clock time. Start-up (imports, building the models) counts
@@ -35,7 +37,8 @@ from . import arguments
 from .arguments import Parser
 
 MONOLINGUAL_PARTS = ("sampling", "back-translation")
-PARTS = ("start", "training", "marginals", "generation", "dual-inference", "memory", *MONOLINGUAL_PARTS)
+ONLY_NAMED = ("scale",)  # takes long
+PARTS = ("start", "training", "marginals", "generation", "dual-inference", "memory", *MONOLINGUAL_PARTS, *ONLY_NAMED)
 
 
 def add_arguments(parser: Parser) -> None:
@@ -60,6 +63,21 @@ def add_arguments(parser: Parser) -> None:
         help="updates or batches in a turn of a part (default: %(default)s)",
     )
     add("--num-samples", type=arguments.positive, default=5, help="K of sampling (default: %(default)s)")
+    add(
+        "--scale-pairs",
+        type=arguments.positive,
+        nargs="+",
+        default=[10_000, 100_000, 1_000_000],
+        metavar="N",
+        help="pairs of scale (default: %(default)s)",
+    )
+    add(
+        "--scale-cold",
+        type=arguments.positive,
+        default=100_000,
+        metavar="N",
+        help="up to so many pairs, scale also scores them (default: %(default)s)",
+    )
     add("--max-tokens", type=arguments.positive, default=4096, help="tokens of a batch (default: %(default)s)")
     add("--subset", default="test", help="subset to translate (default: %(default)s)")
     add("--fp16", action="store_true", help="train, score and translate in half precision (default: single)")
@@ -74,7 +92,9 @@ def add_arguments(parser: Parser) -> None:
 
 def run(parser: Parser, args: Namespace) -> None:
     has_text = args.source_mono and args.target_mono
-    args.parts = args.parts or [part for part in PARTS if has_text or part not in MONOLINGUAL_PARTS]
+    args.parts = args.parts or [
+        part for part in PARTS if part not in ONLY_NAMED and (has_text or part not in MONOLINGUAL_PARTS)
+    ]
     for part in MONOLINGUAL_PARTS:
         if part in args.parts and not has_text:
             parser.error(f"--parts {part}: give --source-mono and --target-mono")
@@ -124,7 +144,7 @@ def table(results):
     """Lays out the ratios as text."""
     rows = []
     for name in PARTS:
-        if name not in results:
+        if name not in results or name in ONLY_NAMED:
             continue
         result = results[name]
         if name == "memory":
@@ -135,7 +155,7 @@ def table(results):
         rows.append([name, f"{result['ratio']:.3f}", ours, stock])
     align = ["left", "right", "right", "right"]
     header = ["", "ratio", "ours", "stock"]
-    lines = [tabulate(rows, header, tablefmt="plain", colalign=align, disable_numparse=True)]
+    lines = [tabulate(rows, header, tablefmt="plain", colalign=align, disable_numparse=True)] if rows else []
     if "marginals" in results:
         marginals = results["marginals"]
         seconds, pairs = marginals["warm_start_seconds"], marginals["pairs"]
@@ -155,4 +175,22 @@ def table(results):
         above = results["memory"]["ratio_above_idle"]
         lines.append(f"memory above that of a process that has only imported fairseq: {above:.3f}")
         lines.append(f"language models in memory while training: {results['memory']['language_models_while_training']}")
+    if "scale" in results:
+        lines.append(scale_table(results["scale"]["rows"]))
     return "\n".join(lines)
+
+
+def scale_table(rows):
+    """Lays out what `scale` found."""
+    lines = []
+    for row in rows:
+        warm, stock, cold = (row.get(name) for name in ("warm", "stock", "cold"))
+        line = [f"{row['pairs']:,}"]
+        for found in (warm, stock):
+            line += [f"{found['seconds']:.2f} s", f"{found['bytes'] / 2**20:.0f} MiB"]
+        if cold:
+            scoring = (cold["seconds"] - warm["seconds"]) / row["pairs"]
+            line += [f"{scoring * 1e3:.2f} ms", f"{cold['bytes'] / 2**20:.0f} MiB"]
+        lines.append(line)
+    header = ["pairs", "warm start", "memory", "stock start", "memory", "scoring a pair", "memory"]
+    return tabulate(lines, header, tablefmt="plain", stralign="right", disable_numparse=True)

@@ -123,15 +123,18 @@ class PairDataset(LanguagePairDataset):
         """Which of the pairs have a side without a word: nothing but the end-of-sentence symbol; bool."""
         return (self.src_sizes[indices] <= 1) | (self.tgt_sizes[indices] <= 1)
 
-    def usable(self, max_positions) -> np.ndarray:
-        """The pairs that are not empty, nor longer than so many (source, target) tokens."""
-        indices = np.arange(len(self))
+    def usable(self, max_positions, indices: Optional[np.ndarray] = None) -> np.ndarray:
+        """Of these pairs, or of all, those that are not empty, nor longer than so many (source, target) tokens."""
+        indices = np.arange(len(self)) if indices is None else indices
         return self.filter_indices_by_size(indices[~self.empty_pairs(indices)], max_positions)[0]
 
     def random_batches(self, pairs: int, max_positions):
         """Yield batches of at most so many pairs, the same at each call, none of them empty or too long."""
-        indices, _ = self.filter_indices_by_size(np.random.RandomState(0).permutation(len(self)), max_positions)
-        indices = indices[~self.empty_pairs(indices)][:pairs]
+        order = np.random.RandomState(0).permutation(len(self))
+        indices = self.usable(max_positions, order[: 10 * pairs])  # nearly always enough
+        if len(indices) < pairs:
+            indices = self.usable(max_positions, order)
+        indices = indices[:pairs]
         sizes = self.num_tokens_vec(indices)
         indices = indices[np.argsort(sizes, kind="stable")]
         for rows in self.batch_by_size(indices, max_tokens=max(RANDOM_BATCH_TOKENS, sizes.max())):

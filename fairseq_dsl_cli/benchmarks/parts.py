@@ -20,6 +20,7 @@ from fairseq_dsl.sampling import Sampler, SamplingConfig
 
 from .bench import NO_LEARNING, configuration, train
 from .memory import peak_memory
+from .scale import scale as scale
 from .start import starts
 from .turns import median_wall, ratio, take_turns
 

@@ -85,6 +85,18 @@ class TestOfASplit:
         ):
             corpus.scores(paths={"de": given, "en": given})
 
+    def test_two_on_a_line_do_not_make_up_for_an_empty_one(self, corpus, given):
+        path = corpus.folder / "scores" / "train.de"
+        for lines in ("-1 -2\n\n" + "-1\n" * (COUNT - 2), "-1\n\n" + "-1\n" * (COUNT - 1)):
+            path.write_text(lines)
+            with pytest.raises(BadInput, match="train.de, line [12]: expected the natural logarithm"):
+                corpus.scores(paths={"de": given, "en": given})
+
+    def test_are_read_without_a_loop_over_them(self, tmp_path, monkeypatch):
+        write(tmp_path / "0", "train.de", values(0))
+        monkeypatch.setattr(GivenScores, "_log_prob", None)
+        np.testing.assert_array_equal(load(f"scores:{tmp_path / '0'}").of_split("train", 0, COUNT), values(0))
+
     def test_are_named_where_they_are_missing(self, corpus, given):
         (corpus.folder / "scores" / "train.en").unlink()
         message = (
