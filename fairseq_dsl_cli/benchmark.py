@@ -176,6 +176,7 @@ def table(results):
         lines.append(f"memory above that of a process that has only imported fairseq: {above:.3f}")
         lines.append(f"language models in memory while training: {results['memory']['language_models_while_training']}")
     if "scale" in results:
+        lines.append("scale: one start each, CPU time and peak memory from after the imports to the first update")
         lines.append(scale_table(results["scale"]["rows"]))
     return "\n".join(lines)
 

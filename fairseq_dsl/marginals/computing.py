@@ -14,7 +14,7 @@ from .pieces import Pieces
 from .scoring_log import ScoringLog
 from .side import Side
 
-MOST_TOKENS, LEAST_TOKENS = 8192, 512
+MOST_TOKENS, LEAST_TOKENS = 8192, 256
 LARGEST_TABLE = {"cpu": 1 << 22, "cuda": 1 << 28}
 """Log-probabilities, tokens x vocabulary, of a batch: 16 MiB fit into a CPU's cache, 1 GiB beside a model on a GPU."""
 
@@ -26,7 +26,7 @@ def tokens_of_batch(vocabulary: int, device: torch.device) -> int:
     """How many tokens a batch has where no flag says it: so many that scoring is fastest.
 
     >>> [tokens_of_batch(size, torch.device("cpu")) for size in (100, 1000, 2000, 32000)]
-    [8192, 4194, 2097, 512]
+    [8192, 4194, 2097, 256]
     """
     table = LARGEST_TABLE.get(device.type, LARGEST_TABLE["cpu"])
     return min(max(table // vocabulary, LEAST_TOKENS), MOST_TOKENS)

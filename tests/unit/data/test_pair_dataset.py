@@ -116,6 +116,22 @@ def test_empty_pairs_have_an_empty_side():
     assert data.empty_pairs(np.array([4, 0])).tolist() == [False, True]
 
 
+def test_usable_pairs_are_neither_empty_nor_too_long():
+    data = pair_data([([], ["v1"]), (["w1"], ["v1"]), (["w1"] * 3, ["v1"]), (["w1"], ["v1"] * 4), (["w1"], [])])
+    assert data.usable((3, 4)).tolist() == [1]
+    assert data.usable((4, 5)).tolist() == [1, 2, 3]
+    assert data.usable((4, 4), np.array([4, 2, 3, 1])).tolist() == [2, 1]
+
+
+@pytest.mark.parametrize("usable", [40, 3])
+def test_random_batches_are_of_the_first_usable_pairs_of_a_random_order(usable):
+    """Be there many, or so few that all are looked at."""
+    data = pair_data([(["w1"] * (1 + (i >= usable)), ["v1"]) for i in range(300)])
+    order = np.random.RandomState(0).permutation(300)
+    wanted = order[order < usable][:2].tolist()
+    assert sorted(wanted) == sorted(row for batch in data.random_batches(2, (2, 2)) for row in batch["id"].tolist())
+
+
 class TestOrder:
     def orders(self, *settings):
         """The order under (state of the global generator, seed of the data set)."""
