@@ -98,7 +98,7 @@ def test_pieces_are_stored_as_the_scores_come(corpus, monkeypatch):
 
 @pytest.mark.parametrize(
     "vocabulary, device, tokens",
-    [(100, "cpu", 8192), (10**6, "cpu", 256), (10**6, "meta", 256), (32000, "cuda", 8192), (10**6, "cuda", 256)],
+    [(100, "cpu", 8192), (10**6, "cpu", 256), (10**6, "meta", 256), (32000, "cuda", 8192), (10**7, "cuda", 256)],
 )
 def test_the_table_of_a_batch_is_bounded_by_device(vocabulary, device, tokens):
     assert computing.tokens_of_batch(vocabulary, torch.device(device)) == tokens
