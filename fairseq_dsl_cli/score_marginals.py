@@ -38,7 +38,11 @@ def add_arguments(parser: Parser) -> None:
         metavar="SPLIT",
         help="splits of validation, with commas between them; '' for none (default: %(default)s)",
     )
-    add("--combine-valid-subsets", action="store_true", help="valid, valid1, ... are one split, as in training")
+    add(
+        "--combine-valid-subsets",
+        action="store_true",
+        help="valid, valid1, ... are one (default: --valid-subset)",
+    )
     add("--dataset-impl", metavar="KIND", help="format of the data (default: told by the files)")
     add("--upsample-primary", type=arguments.positive, default=1, metavar="N", help="as in training (default: 1)")
     add("--workers", type=arguments.positive, default=1, metavar="N", help="processes (default: %(default)s)")
