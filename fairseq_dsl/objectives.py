@@ -40,13 +40,14 @@ def score_targets(lprobs: Tensor, target: Tensor, pad: int, label_smoothing: flo
     0.25
     """
     padding = target.eq(pad)
-    gold, spread = _GoldAndSum.apply(lprobs, target)
-    log_prob = gold.masked_fill(padding, 0).sum(-1)
-    if not label_smoothing:
-        return TokenScores(log_prob, -log_prob)
-    share = label_smoothing / (lprobs.size(-1) - 1)
-    spread = spread.masked_fill(padding, 0).sum(-1)
-    return TokenScores(log_prob, -(1 - label_smoothing - share) * log_prob - share * spread)
+    gold, total = (values.masked_fill(padding, 0).sum(-1) for values in _GoldAndSum.apply(lprobs, target))
+    return smoothed_scores(gold, total, lprobs.size(-1), label_smoothing)
+
+
+def smoothed_scores(log_prob: Tensor, total: Tensor, vocabulary: int, label_smoothing: float) -> TokenScores:
+    """The same of each sentence's sums, ``(sentences,)``, of log P: of its gold symbols, and of all symbols there."""
+    share = label_smoothing / (vocabulary - 1)
+    return TokenScores(log_prob, -(1 - label_smoothing - share) * log_prob - share * total)
 
 
 class _GoldAndSum(torch.autograd.Function):
@@ -166,14 +167,28 @@ def sampled_log_prob(lprobs: Tensor, target: Tensor, pad: int, eos: int, cut: Te
     >>> sampled_log_prob(lprobs, torch.tensor([[2, 0]]), pad=1, eos=0, cut=torch.tensor([False])).exp()
     tensor([0.6667])
     """
-    padding = target.eq(pad)
-    first = ~padding & (~padding).cumsum(-1).eq(1)
-    symbols = torch.arange(lprobs.size(-1), device=lprobs.device)
-    impossible = symbols.eq(pad) | (symbols.eq(eos) & first.unsqueeze(-1))
-    drawn = lprobs.masked_fill(impossible, -math.inf).log_softmax(-1)
-    certain = padding | (target.eq(eos) & cut.unsqueeze(-1))
+    drawn = lprobs.scatter(-1, never_drawn(target, pad, eos), -math.inf).log_softmax(-1)
     gold = drawn.gather(-1, target.unsqueeze(-1)).squeeze(-1)
-    return gold.masked_fill(certain, 0).sum(-1)
+    return of_what_was_drawn(gold, target, pad, eos, cut).sum(-1)
+
+
+def never_drawn(target: Tensor, pad: int, eos: int) -> Tensor:
+    """The symbols that fairseq's sampler does not draw at each place of some sentences; ``(rows, length, 2)``.
+
+    >>> never_drawn(torch.tensor([[4, 0, 1]]), pad=1, eos=0)
+    tensor([[[1, 0],
+             [1, 1],
+             [1, 1]]])
+    """
+    words = target.ne(pad)
+    first = words & words.cumsum(-1).eq(1)
+    padding = torch.full_like(target, pad)
+    return torch.stack([padding, padding.masked_fill(first, eos)], -1)
+
+
+def of_what_was_drawn(gold: Tensor, target: Tensor, pad: int, eos: int, cut: Tensor) -> Tensor:
+    """`gold`, ``(rows, length)``, with 0 in place of what needed no drawing: padding, and an end at the length limit."""
+    return gold.masked_fill(target.eq(pad) | (target.eq(eos) & cut.unsqueeze(-1)), 0)
 
 
 def baseline(reward: Tensor, kind: str) -> Tensor:

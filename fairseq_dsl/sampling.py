@@ -21,7 +21,8 @@ from torch import Tensor
 
 from .directions import Direction
 from .errors import BadInput
-from .objectives import score_targets
+from .likelihood import token_log_probs
+from .modes import in_evaluation_mode
 from .ranges import Range, at_least, check_numbers, number
 
 SAMPLES = at_least(1, 10**4, "{} or more")
@@ -168,17 +169,6 @@ class Sampling(search.Sampling):
 
 
 @contextlib.contextmanager
-def in_evaluation_mode(model: nn.Module):
-    """Without dropout, and back to how it was."""
-    training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(training)
-
-
-@contextlib.contextmanager
 def random_numbers_of_worker(rank: int, device: torch.device):
     """Random numbers of this worker's own: fairseq seeds all workers alike. Those of dropout are left as they were."""
     common = torch.Generator().manual_seed(int(torch.randint(2**31, ())))
@@ -243,6 +233,4 @@ def in_order(values: Tensor, batch: dict) -> Tensor:
 def log_prob(model: FairseqEncoderDecoderModel, batch: dict, pad: int) -> Tensor:
     """log P(target | source) in evaluation mode, in the order of the sentences; nats, float64."""
     with in_evaluation_mode(model):
-        output = model(**batch["net_input"])
-        lprobs = model.get_normalized_probs(output, log_probs=True, sample=batch)
-    return in_order(score_targets(lprobs, batch["target"], pad).log_prob.double(), batch)
+        return in_order(token_log_probs(model, batch, pad).sum(-1).double(), batch)

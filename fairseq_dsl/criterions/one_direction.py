@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..directions import Direction, OnlyDirection
+from ..output_layer import Projected
 from ..terms import Resources
 
 
@@ -16,7 +17,7 @@ class OneModel:
     """
 
     def __init__(self, model: nn.Module, direction: Direction, flags: Any, pad: int):
-        self.models = {str(direction): model}
+        self.models = {str(direction): _unwrapped(model)}
         self._model = model
         self._flags = flags
         self._pad = pad
@@ -31,12 +32,15 @@ class OneModel:
         sources = self._together([inputs["src_tokens"] for inputs in net_inputs], left_pad_source)
         targets = self._together([inputs["prev_output_tokens"] for inputs in net_inputs], left_pad_target)
         lengths, order = torch.cat([inputs["src_lengths"] for inputs in net_inputs]).sort(descending=True)
-        output = self._model(sources[order], lengths, targets[order])[0][order.argsort()]
+        output = self._model(sources[order], lengths, targets[order])[0]
         columns = [inputs["prev_output_tokens"].size(1) for inputs in net_inputs]
-        rows = output.split([len(inputs["src_tokens"]) for inputs in net_inputs])
-        if left_pad_target:
-            return [(found[:, -count:], None) for found, count in zip(rows, columns)]
-        return [(found[:, :count], None) for found, count in zip(rows, columns)]
+        projected = isinstance(output, Projected)
+        rows = (output.features if projected else output)[order.argsort()]
+        parts = []
+        for found, count in zip(rows.split([len(inputs["src_tokens"]) for inputs in net_inputs]), columns):
+            found = found[:, -count:] if left_pad_target else found[:, :count]
+            parts.append((output._replace(features=found) if projected else found, None))
+        return parts
 
     def _together(self, batches: List[Tensor], left_pad: bool) -> Tensor:
         """The rows of several batches of tokens, made equally wide by padding, where the others have theirs."""
@@ -44,6 +48,13 @@ class OneModel:
         missing = [width - tokens.size(1) for tokens in batches]
         sides = [(count, 0) if left_pad else (0, count) for count in missing]
         return torch.cat([nn.functional.pad(tokens, side, value=self._pad) for tokens, side in zip(batches, sides)])
+
+
+def _unwrapped(model: nn.Module) -> nn.Module:
+    """Without what data-parallel training puts around it."""
+    while hasattr(model, "module"):
+        model = model.module  # type: ignore[assignment]
+    return model
 
 
 def resources_of_one_direction(task, criterion: str) -> Resources:

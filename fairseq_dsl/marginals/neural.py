@@ -1,7 +1,7 @@
 """fairseq's own language models as marginals."""
 
 import argparse
-from typing import List, Optional, Tuple
+from typing import Any, Dict, List, Optional
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 from ..checkpoints import Checkpoint, build_config
 from ..errors import BadInput
 from ..files import content_digest
+from ..likelihood import token_log_probs
 from ..swaps import Likelihood, same_parameters
 from .marginal import Marginal
 
@@ -96,32 +97,26 @@ class NeuralMarginal(Marginal):
         symbols = f"{self.dictionary.pad()} {self.dictionary.eos()}" + "\n".join(self.dictionary.symbols)
         return symbols.encode() + content_digest(self.path)
 
+    @torch.no_grad()
     def _score(self, sentences: List[Tensor]) -> np.ndarray:
-        lprobs, target, _ = self._log_probs(sentences)
-        gold = lprobs.gather(-1, target.unsqueeze(-1)).squeeze(-1)
-        return gold.masked_fill(target.eq(self.dictionary.pad()), 0).double().sum(-1).cpu().numpy()
+        found = token_log_probs(self.model, self._sample(sentences), self.dictionary.pad())
+        return found.double().sum(-1).cpu().numpy()
 
+    @torch.no_grad()
     def likelihood(self, sentences: List[Tensor]) -> Likelihood:
-        lprobs, target, previous = self._log_probs(sentences, told=False)
-        return Likelihood.of(lprobs, target, previous, self.dictionary)
+        sample = self._sample(sentences)
+        lprobs = self.model.get_normalized_probs(self.model(**sample["net_input"]), log_probs=True)
+        return Likelihood.of(lprobs, sample["target"], sample["net_input"]["src_tokens"], self.dictionary)
 
     def is_same_as(self, other: Marginal) -> bool:
         """Also where the same parameters stand in different files."""
         return isinstance(other, NeuralMarginal) and same_parameters(self.model.state_dict(), other.model.state_dict())
 
-    @torch.no_grad()
-    def _log_probs(self, sentences: List[Tensor], told: bool = True) -> Tuple[Tensor, Tensor, Tensor]:
-        """Log-probabilities ``(sentences, length, vocabulary)``; and ``(sentences, length)`` of targets and of input.
-
-        Told the targets, an adaptive softmax is right about these alone.
-        """
+    def _sample(self, sentences: List[Tensor]) -> Dict[str, Any]:
+        """A batch as fairseq's task makes it."""
         pad, eos = self.dictionary.pad(), self.dictionary.eos()
         target = data_utils.collate_tokens(sentences, pad)
         # As in training with --sample-break-mode eos: the symbol before the first word is the end of a sentence.
         previous = data_utils.collate_tokens(sentences, pad, eos, move_eos_to_beginning=True)
         sample = {"net_input": {"src_tokens": previous}, "target": target}
-        if self.device.type == "cuda":
-            sample = utils.move_to_cuda(sample, self.device)
-        output = self.model(**sample["net_input"])
-        lprobs = self.model.get_normalized_probs(output, log_probs=True, sample=sample if told else None)
-        return lprobs, sample["target"], sample["net_input"]["src_tokens"]
+        return utils.move_to_cuda(sample, self.device) if self.device.type == "cuda" else sample

@@ -11,7 +11,7 @@ from fairseq.modules import FairseqDropout
 from fairseq.sequence_generator import SequenceGenerator
 
 from ..errors import BadInput, first_line
-from ..sampling import in_evaluation_mode
+from ..modes import in_evaluation_mode
 
 WORDS = 2  # of each sentence of the trial
 QUANTIZED = "fairseq.modules.quantization.scalar"

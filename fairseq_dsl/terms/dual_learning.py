@@ -9,7 +9,9 @@ from fairseq.dataclass import ChoiceEnum
 from torch import Tensor
 
 from ..errors import BadInput
-from ..objectives import baseline, policy_loss, sampled_log_prob
+from ..likelihood import TokenLikelihood
+from ..objectives import baseline, never_drawn, of_what_was_drawn, policy_loss, sampled_log_prob
+from ..output_layer import Projected
 from ..ranges import SHARE, number
 from ..sampling import RoundTrip, in_order, log_prob
 from .resources import Resources
@@ -94,13 +96,20 @@ class DualLearning(RoundTripTerm):
         if trip.samples.log_q.isnan().any():
             values = outputs.score(trip.there, batch).log_prob
         else:
-            # As fairseq's generator does it; an adaptive softmax is given features, and no logits, to divide.
-            output = outputs.of(batch)
-            tempered = (output[0] / self.cfg.sample_temperature, *output[1:])
-            lprobs = step.model(trip.there).get_normalized_probs(tempered, log_probs=True)
-            cut = trip.samples.cut.view(-1)[batch["id"]]
-            values = sampled_log_prob(lprobs, batch["target"], self.given.pad, self.given.eos, cut)
+            values = self._drawn(step, trip, outputs.of(batch), batch)
         return trip.by_sample(in_order(values.double(), batch))
+
+    def _drawn(self, step: Step, trip: RoundTrip, output: Any, batch: dict) -> Tensor:
+        target, temperature = batch["target"], self.cfg.sample_temperature
+        rules = target, self.given.pad, self.given.eos
+        cut = trip.samples.cut.view(-1)[batch["id"]]
+        if isinstance(output[0], Projected):
+            tempered = output[0].tempered(temperature)
+            gold = TokenLikelihood(tempered, target, self.given.pad, never_drawn(*rules)).log_prob
+            return of_what_was_drawn(gold, *rules, cut).sum(-1)
+        # As fairseq's generator does it; an adaptive softmax is given features, and no logits, to divide.
+        lprobs = step.model(trip.there).get_normalized_probs((output[0] / temperature, *output[1:]), log_probs=True)
+        return sampled_log_prob(lprobs, *rules, cut)
 
 
 def _lengths(sentences: List[Tensor], device: torch.device) -> Tensor:

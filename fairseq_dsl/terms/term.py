@@ -12,7 +12,9 @@ from fairseq.models import BaseFairseqModel, FairseqEncoderDecoderModel
 from torch import Tensor
 
 from ..directions import Direction
-from ..objectives import TokenScores, score_targets
+from ..likelihood import TokenLikelihood
+from ..objectives import TokenScores, score_targets, smoothed_scores
+from ..output_layer import Projected, left_out
 from .resources import Pair, Resources
 
 Batches = Dict[Direction, dict]
@@ -59,23 +61,37 @@ class Outputs:
         inputs: Dict[str, List[dict]] = {}
         for direction, batch in distinct.values():
             inputs.setdefault(direction, []).append(batch["net_input"])
-        found = {direction: iter(outputs) for direction, outputs in pair(inputs).items()}
+        with left_out({pair.models[direction]: of_one[0] for direction, of_one in inputs.items()}):
+            found = {direction: iter(outputs) for direction, outputs in pair(inputs).items()}
         self._outputs = {key: next(found[direction]) for key, (direction, _) in distinct.items()}
+        self._likelihoods: Dict[int, TokenLikelihood] = {}
         self._scores: Dict[Tuple[int, float], TokenScores] = {}
 
     def of(self, batch: dict) -> Any:
-        """As fairseq's model gave it."""
+        """As fairseq's model gave it; but with `Projected` for logits, where its output layer is a plain projection."""
         return self._outputs[id(batch)]
 
     def score(self, direction: Direction, batch: dict, label_smoothing: float = 0.0) -> TokenScores:
         """log P(target|source) of each row, and its smoothed cross-entropy; see `objectives.score_targets`."""
         key = id(batch), label_smoothing
         if key not in self._scores:
-            # Told the gold symbols, an adaptive softmax computes theirs alone; smoothing uses those of all symbols.
-            told = None if label_smoothing else batch
-            lprobs = self._pair.models[str(direction)].get_normalized_probs(self.of(batch), log_probs=True, sample=told)
-            self._scores[key] = score_targets(lprobs, batch["target"], self._pad, label_smoothing)
+            self._scores[key] = self._score(direction, batch, label_smoothing)
         return self._scores[key]
+
+    def _score(self, direction: Direction, batch: dict, label_smoothing: float) -> TokenScores:
+        output, target = self.of(batch), batch["target"]
+        if isinstance(output[0], Projected):
+            if id(batch) not in self._likelihoods:
+                self._likelihoods[id(batch)] = TokenLikelihood(output[0], target, self._pad)
+            found = self._likelihoods[id(batch)]
+            log_prob = found.log_prob.sum(-1)
+            if not label_smoothing:
+                return TokenScores(log_prob, -log_prob)
+            return smoothed_scores(log_prob, found.total.sum(-1), found.vocabulary, label_smoothing)
+        # Told the gold symbols, an adaptive softmax computes theirs alone; smoothing uses those of all symbols.
+        told = None if label_smoothing else batch
+        lprobs = self._pair.models[str(direction)].get_normalized_probs(output, log_probs=True, sample=told)
+        return score_targets(lprobs, target, self._pad, label_smoothing)
 
 
 class Part(NamedTuple):

@@ -13,7 +13,8 @@ from toys import EOS, LIMIT, SYMBOLS
 
 from fairseq_dsl import sampling
 from fairseq_dsl.errors import BadInput
-from fairseq_dsl.sampling import Sampler, SamplingConfig, in_evaluation_mode, random_numbers_of_worker
+from fairseq_dsl.modes import in_evaluation_mode
+from fairseq_dsl.sampling import Sampler, SamplingConfig, random_numbers_of_worker
 
 SOURCES = [tiny.encode(words, SYMBOLS["de"]) for words in (["a", "a", "b"], ["b", "b"], ["a"])]
 EN, PAD = SYMBOLS["en"], SYMBOLS["en"].pad()
