@@ -130,7 +130,7 @@ def _logits(features, weight, bias, impossible, rows: slice, dtype: torch.dtype)
 
 
 def token_log_probs(model: BaseFairseqModel, batch: Dict[str, Any], pad: int) -> Tensor:
-    """log P of each gold symbol by a model in its mode; ``(sentences, length)``, in nats, float32 or better; 0 at padding.
+    """log P of each gold symbol by a model in its mode; ``(sentences, length)``, nats, float32 or better; 0 at padding.
 
     Args:
         batch: of fairseq: ``net_input`` and ``target``.

@@ -7,10 +7,11 @@ from torch import nn
 
 @contextlib.contextmanager
 def in_evaluation_mode(model: nn.Module):
-    """Without dropout, and back to how it was."""
-    training = model.training
+    """Without dropout, and back to how each of its modules was."""
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         yield
     finally:
-        model.train(training)
+        for module, training in modes:
+            module.training = training

@@ -187,7 +187,7 @@ def never_drawn(target: Tensor, pad: int, eos: int) -> Tensor:
 
 
 def of_what_was_drawn(gold: Tensor, target: Tensor, pad: int, eos: int, cut: Tensor) -> Tensor:
-    """`gold`, ``(rows, length)``, with 0 in place of what needed no drawing: padding, and an end at the length limit."""
+    """`gold`, ``(rows, length)``, with 0 in place of what needs no drawing: padding, and an end at the length limit."""
     return gold.masked_fill(target.eq(pad) | (target.eq(eos) & cut.unsqueeze(-1)), 0)
 
 
