@@ -1,4 +1,4 @@
-"""The gradients of each model of the pair: their norms, and clipping each model on its own."""
+"""The gradients of each model of the pair, and of each critic: their norms, and clipping each on its own."""
 
 from typing import Dict, Iterator, List, Tuple
 

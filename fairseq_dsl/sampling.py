@@ -63,6 +63,8 @@ class Samples(NamedTuple):
     search, and of truncated sampling."""
     cut: Tensor
     """``(n, K)``, bool: which were ended by the limit on lengths."""
+    limit: int
+    """That limit: the words that each may have, without its end-of-sentence symbol."""
 
     @property
     def by_sentence(self) -> List[List[Tensor]]:
@@ -154,6 +156,7 @@ class Sampler:
             [row[:size] for row, size in zip(together, sizes)],
             log_q,
             torch.tensor(sizes, device=log_q.device).view(-1, count) == limit + 1,
+            limit,
         )
 
 

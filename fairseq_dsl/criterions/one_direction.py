@@ -18,11 +18,12 @@ class OneModel:
 
     def __init__(self, model: nn.Module, direction: Direction, flags: Any, pad: int):
         self.models = {str(direction): _unwrapped(model)}
+        self.critics: Dict[str, nn.Module] = {}
         self._model = model
         self._flags = flags
         self._pad = pad
 
-    def __call__(self, inputs: Dict[str, List[Dict[str, Any]]]) -> Dict[str, List[Any]]:
+    def __call__(self, inputs: Dict[str, List[Dict[str, Any]]], texts=None) -> Dict[str, Any]:
         return {direction: self._outputs(net_inputs) for direction, net_inputs in inputs.items()}
 
     def _outputs(self, net_inputs: List[Dict[str, Any]]) -> List[Any]:

@@ -8,6 +8,7 @@ import torch
 from fairseq.criterions import FairseqCriterion
 from fairseq.logging import metrics
 from fairseq.models import BaseFairseqModel
+from torch import nn
 
 from ..errors import BadInput, advice_on_memory
 from ..ranges import check_numbers
@@ -60,7 +61,9 @@ class PairCriterion(FairseqCriterion):
     def _sum(self, step: Step):
         terms = [term for term in self.terms if term.validates or step.training]
         parts = [(term, part) for term in terms for part in term.parts(step)]
-        outputs = Outputs(step.pair, [item for _, part in parts for item in part.batches.items()], self.padding_idx)
+        batches = [item for _, part in parts for item in part.batches.items()]
+        texts = {language: tokens for _, part in parts for language, tokens in part.texts.items()}
+        outputs = Outputs(step.pair, batches, self.padding_idx, texts)
         found = [(term, *part.loss(outputs)) for term, part in parts]
         loss: Any = sum(value for _, value, _ in found)
         # The workers' keys are the same, and in the same order, also where one had no sample; and as fairseq exchanges
@@ -94,6 +97,9 @@ class PairCriterion(FairseqCriterion):
         return True
 
     # ---- what happens to the terms as training goes on: see `Term`
+
+    def critics(self) -> Dict[str, nn.Module]:
+        return {language: critic for term in self.terms for language, critic in term.critics().items()}
 
     def prepare(self):
         for term in self.terms:

@@ -12,6 +12,8 @@ from ..terms import (
     BackTranslation,
     BackTranslationConfig,
     CrossEntropy,
+    CycleAdversarial,
+    CycleAdversarialConfig,
     DSLConfig,
     DualityGap,
     DualLearning,
@@ -55,6 +57,7 @@ METHODS: Dict[str, Method] = {
     "dsl_cross_entropy": Method("DSLCrossEntropyCriterion", DSLConfig, DSL),
     "minimum_risk": Method("MinimumRiskCriterion", MinimumRiskConfig, (*DSL, MinimumRisk), trains_one_direction=True),
     "dual_learning": Method("DualLearningCriterion", DualLearningConfig, (*DSL, DualLearning)),
+    "cycle_adversarial": Method("CycleAdversarialCriterion", CycleAdversarialConfig, (*DSL, CycleAdversarial)),
     "marginal_regularized_cross_entropy": Method(
         "MarginalRegularizedCrossEntropyCriterion", MarginalRegularizationConfig, (*DSL, MarginalRegularization)
     ),

@@ -1,5 +1,6 @@
 """The pair of models: any two of fairseq's encoder-decoders, one for each direction."""
 
+import logging
 import math
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional
@@ -7,12 +8,17 @@ from typing import Any, Dict, List, Mapping, Optional
 import torch.nn as nn
 from fairseq.dataclass import FairseqDataclass
 from fairseq.models import BaseFairseqModel, register_model
+from torch import Tensor
 
 from ..directions import Direction
 from ..errors import BadInput
 from ..vocabulary import Dictionaries
 
+logger = logging.getLogger(__name__)
+
 NAME = "dual_translation"
+CRITICS = "critics"
+"""What is of a pair's critics: the prefix of their parameters' names, the key of their outputs."""
 
 
 @dataclass
@@ -47,6 +53,9 @@ class DualTranslationModel(BaseFairseqModel):
 
     Built by the task `dual_translation`, which knows both directions. The models themselves are used as they are.
 
+    Attributes:
+        critics: by language, of a training whose method has some: parts of its state, and of nothing that translates.
+
     Args:
         models: a model for each direction.
         active: the direction of the batches' top level; the one that is translated at inference.
@@ -57,6 +66,7 @@ class DualTranslationModel(BaseFairseqModel):
         super().__init__()
         self.dictionaries = dictionaries  # first: compared before anything is loaded
         self.models = nn.ModuleDict({str(direction): model for direction, model in models.items()})
+        self.critics = nn.ModuleDict()
         self.active = str(active)
         self.keeps_reverse = False
         """Whether both directions stay for inference."""
@@ -83,6 +93,7 @@ class DualTranslationModel(BaseFairseqModel):
                 "and give another --save-dir"
             )
         self._order_as(state_dict)
+        state_dict = self._with_own_critics(state_dict)
         return super().load_state_dict(state_dict, strict=strict, model_cfg=model_cfg, args=args)
 
     def _order_as(self, state_dict):
@@ -91,6 +102,19 @@ class DualTranslationModel(BaseFairseqModel):
         order = dict.fromkeys(name.split(".")[1] for name in stored)
         if order.keys() == self.models.keys():
             self.models = nn.ModuleDict({direction: self.models[direction] for direction in order})
+
+    def _with_own_critics(self, state_dict):
+        """Drop critics that this training has no use for, or keep its new ones where the checkpoint has none."""
+        own = {f"{CRITICS}.{name}": value for name, value in self.critics.state_dict().items()}
+        stored = {name: value for name, value in state_dict.items() if name.startswith(f"{CRITICS}.")}
+        if stored and not own:
+            logger.info("the checkpoint's critics are left out: nothing here is judged by them")
+        elif own and not stored:
+            logger.info("the checkpoint has no critics: they begin untrained")
+        elif {name: value.shape for name, value in own.items()} != {n: value.shape for n, value in stored.items()}:
+            raise BadInput("Its critics are of another size; expected that of --critic-dim")
+        others = {name: value for name, value in state_dict.items() if name not in stored}
+        return {**others, **{name: stored.get(name, value) for name, value in own.items()}}
 
     def upgrade_state_dict(self, state_dict):
         """Each model sees its own parameters, by their own names, which BART looks up."""
@@ -101,22 +125,34 @@ class DualTranslationModel(BaseFairseqModel):
             model.upgrade_state_dict(own)
             state_dict.update({prefix + name: value for name, value in own.items()})
 
-    def forward(self, inputs: Dict[str, List[Dict[str, Any]]]) -> Dict[str, List[Any]]:
-        """Run any number of inputs through each direction, in one call.
+    def forward(
+        self, inputs: Dict[str, List[Dict[str, Any]]], texts: Optional[Mapping[str, Tensor]] = None
+    ) -> Dict[str, Any]:
+        """Run any number of inputs through each direction, and texts through critics, in one call.
 
         All that an update differentiates goes through one call: calling the sub-models would bypass the hooks of
         data-parallel training, and the workers' gradients would differ.
 
         Args:
             inputs: the ``net_input`` of fairseq batches, by direction.
+            texts: by language, the sentences for its critic, ``(sentences, length)``.
 
         Returns:
-            the outputs of the direction's model for each input.
+            the outputs of the direction's model for each input; with texts, under ``critics``, which is no
+            direction's name, the logits of each language's critic, ``(sentences,)``.
         """
-        return {
+        outputs: Dict[str, Any] = {
             direction: [self.models[direction](**net_input) for net_input in net_inputs]
             for direction, net_inputs in inputs.items()
         }
+        if texts:
+            outputs[CRITICS] = {language: self.critics[language](tokens) for language, tokens in texts.items()}
+        return outputs
+
+    @property
+    def parts(self) -> Dict[str, nn.Module]:
+        """All that is trained, by the names that gradients are logged by: the models, then the critics."""
+        return {**self.models, **{f"critic_{language}": critic for language, critic in self.critics.items()}}
 
     def get_normalized_probs(self, net_output, log_probs, sample=None):
         """As of the active direction's model; a criterion asks ``models[direction]``."""

@@ -8,6 +8,7 @@ import math
 from typing import Optional, Tuple
 
 import torch
+import torch.nn as nn
 from fairseq import utils
 from fairseq.criterions import CRITERION_REGISTRY
 from fairseq.tasks import register_task
@@ -141,6 +142,7 @@ class DualTranslationTask(TranslationTask):
         if from_checkpoint and model.keeps_reverse:
             self.inference.weights(active)  # what it lacks is said before the data are loaded
         self.model_max_positions = model.max_positions()
+        self._pair = model
         return model
 
     def build_criterion(self, cfg, *args, **kwargs):
@@ -162,6 +164,7 @@ class DualTranslationTask(TranslationTask):
         self.resources = learning.resources(name)
         self.__dict__.pop("inference", None)  # with the language models of this stage from now on
         learning.criterion = super().build_criterion(cfg, *args, **kwargs)
+        self._pair.critics = nn.ModuleDict(learning.criterion.critics())  # before the optimizer and a checkpoint's state
         self.stage = learning
         if self.cfg.eval_bleu:
             for direction in self.directions:
@@ -208,7 +211,7 @@ class DualTranslationTask(TranslationTask):
         self.stage.begin_epoch(model)
 
     def optimizer_step(self, optimizer, model, update_num):
-        clip_and_log_gradients(optimizer, model.models, self.cfg.per_model_clip_norm)
+        clip_and_log_gradients(optimizer, model.parts, self.cfg.per_model_clip_norm)
         super().optimizer_step(optimizer, model, update_num)
 
     def valid_step(self, sample, model, criterion):

@@ -1,5 +1,6 @@
 from .back_translation import BackTranslation, BackTranslationConfig
 from .cross_entropy import CrossEntropy
+from .cycle_adversarial import CycleAdversarial, CycleAdversarialConfig
 from .dual_learning import DualLearning, DualLearningConfig
 from .duality_gap import DSLConfig, DualityGap, MethodConfig
 from .marginal_regularization import MarginalRegularization, MarginalRegularizationConfig
@@ -12,6 +13,8 @@ __all__ = [
     "BackTranslationConfig",
     "Batches",
     "CrossEntropy",
+    "CycleAdversarial",
+    "CycleAdversarialConfig",
     "DSLConfig",
     "DualLearning",
     "DualLearningConfig",

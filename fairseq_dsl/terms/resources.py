@@ -1,7 +1,7 @@
 """What a term may know of the data and of the task."""
 
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Protocol, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Protocol, Tuple
 
 import torch
 from fairseq.data import Dictionary
@@ -18,13 +18,22 @@ class Pair(Protocol):
 
     Attributes:
         models: by the name of their direction.
+        critics: by language; those that the terms asked for.
     """
 
     @property
     def models(self) -> Mapping[str, Any]: ...
 
-    def __call__(self, inputs: Dict[str, List[Dict[str, Any]]]) -> Dict[str, List[Any]]:
-        """The outputs of each direction's model for each of its inputs, the ``net_input`` of fairseq's batches."""
+    @property
+    def critics(self) -> Mapping[str, Any]: ...
+
+    def __call__(
+        self, inputs: Dict[str, List[Dict[str, Any]]], texts: Optional[Mapping[str, Tensor]] = None
+    ) -> Dict[str, Any]:
+        """The outputs of each direction's model for each of its inputs, the ``net_input`` of fairseq's batches.
+
+        With texts, ``critics`` in it are the logits of each language's critic.
+        """
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ class RoundTripTerm(SampledTerm):
                 sentences = unpadded(batch["net_input"]["src_tokens"], self.given.pad)
                 trip = RoundTrip(there, batch["id"].tolist(), sentences, samples)
                 part = self.part(step, trip)
-                found.append(Part(part.batches, partial(self._weighted, trip, part, weight)))
+                found.append(part._replace(loss=partial(self._weighted, trip, part, weight)))
         return found
 
     def part(self, step: Step, trip: RoundTrip) -> Part:

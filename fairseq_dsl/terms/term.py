@@ -9,7 +9,7 @@ import torch
 from fairseq import utils
 from fairseq.logging import metrics
 from fairseq.models import BaseFairseqModel, FairseqEncoderDecoderModel
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..directions import Direction
 from ..likelihood import TokenLikelihood
@@ -19,6 +19,9 @@ from .resources import Pair, Resources
 
 Batches = Dict[Direction, dict]
 """Ordinary translation batches of the same pairs, one for each direction, primal first."""
+
+
+NO_TEXTS: Mapping[str, Tensor] = {}
 
 
 class Step(NamedTuple):
@@ -52,9 +55,12 @@ class Outputs:
     Args:
         batches: directions with their batches.
         pad: the padding symbol.
+        texts: by language, the sentences that its critic is to judge.
     """
 
-    def __init__(self, pair: Pair, batches: Iterable[Tuple[Direction, dict]], pad: int):
+    def __init__(
+        self, pair: Pair, batches: Iterable[Tuple[Direction, dict]], pad: int, texts: Mapping[str, Tensor] = NO_TEXTS
+    ):
         self._pair = pair
         self._pad = pad
         distinct = {id(batch): (str(direction), batch) for direction, batch in batches}
@@ -62,7 +68,9 @@ class Outputs:
         for direction, batch in distinct.values():
             inputs.setdefault(direction, []).append(batch["net_input"])
         with left_out({pair.models[direction]: of_one[0] for direction, of_one in inputs.items()}):
-            found = {direction: iter(outputs) for direction, outputs in pair(inputs).items()}
+            made = pair(inputs, texts) if texts else pair(inputs)
+        self._log_odds: Dict[str, Tensor] = made.pop("critics") if texts else {}
+        found = {direction: iter(outputs) for direction, outputs in made.items()}
         self._outputs = {key: next(found[direction]) for key, (direction, _) in distinct.items()}
         self._likelihoods: Dict[int, TokenLikelihood] = {}
         self._scores: Dict[Tuple[int, float], TokenScores] = {}
@@ -70,6 +78,10 @@ class Outputs:
     def of(self, batch: dict) -> Any:
         """As fairseq's model gave it; but with `Projected` for logits, where its output layer is a plain projection."""
         return self._outputs[id(batch)]
+
+    def log_odds(self, language: str) -> Tensor:
+        """What the language's critic says of each of its sentences, ``(sentences,)``, float64."""
+        return self._log_odds[language].double()
 
     def score(self, direction: Direction, batch: dict, label_smoothing: float = 0.0) -> TokenScores:
         """log P(target|source) of each row, and its smoothed cross-entropy; see `objectives.score_targets`."""
@@ -100,10 +112,12 @@ class Part(NamedTuple):
     Attributes:
         batches: by direction, those whose outputs it is made of.
         loss: makes it of the outputs: the sum over sentences, and sums to be logged, by key.
+        texts: by language, the sentences that it has critics judge; of each language, one part of a step at most.
     """
 
     batches: Batches
     loss: Callable[[Outputs], Tuple[Tensor, Dict[str, Any]]]
+    texts: Mapping[str, Tensor] = NO_TEXTS
 
 
 class Totals:
@@ -136,6 +150,10 @@ class Term:
     def __init__(self, cfg, given: Resources):
         self.cfg = cfg
         self.given = given
+
+    def critics(self) -> Dict[str, nn.Module]:
+        """Critics that it trains beside the models, by language, untrained; the pair has them while it is trained."""
+        return {}
 
     def parts(self, step: Step) -> List[Part]:
         """What it adds to the loss of a step; all that is constant in it is made here, without gradient."""

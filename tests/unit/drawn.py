@@ -35,7 +35,7 @@ class Drawn:
         log_q = [[float(q) for q in row] for row in log_q or [[0.0] * len(row) for row in sentences]]
         cut = torch.tensor([[len(sentence) == self.limit + 1 for sentence in row] for row in sentences])
         log_q = torch.tensor(log_q, dtype=torch.float64)
-        return Samples([torch.tensor(sentence) for row in sentences for sentence in row], log_q, cut)
+        return Samples([torch.tensor(sentence) for row in sentences for sentence in row], log_q, cut, self.limit)
 
 
 def is_given(criterion, sentences, log_q=None, limit=LIMIT):
