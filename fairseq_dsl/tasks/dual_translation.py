@@ -164,7 +164,8 @@ class DualTranslationTask(TranslationTask):
         self.resources = learning.resources(name)
         self.__dict__.pop("inference", None)  # with the language models of this stage from now on
         learning.criterion = super().build_criterion(cfg, *args, **kwargs)
-        self._pair.critics = nn.ModuleDict(learning.criterion.critics())  # before the optimizer and a checkpoint's state
+        # before an optimizer is made of the pair's parameters, and a checkpoint is read
+        self._pair.critics = nn.ModuleDict(learning.criterion.critics())
         self.stage = learning
         if self.cfg.eval_bleu:
             for direction in self.directions:
