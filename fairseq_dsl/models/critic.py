@@ -22,13 +22,11 @@ class Critic(nn.Module):
     def __init__(self, symbols: int, pad: int, dim: int, dropout: float):
         super().__init__()
         self.pad = pad
-        self.embed = nn.Embedding(symbols, dim, padding_idx=pad)
+        self.embed = nn.Embedding(symbols, dim)
         self.convolutions = nn.ModuleList(nn.Conv1d(dim, dim, WIDTH, padding=WIDTH // 2) for _ in range(LAYERS))
         self.dropout = nn.Dropout(dropout)
         self.logit = nn.Linear(2 * dim, 1)
         nn.init.normal_(self.embed.weight, std=dim**-0.5)
-        with torch.no_grad():
-            self.embed.weight[pad] = 0
 
     def forward(self, tokens: Tensor) -> Tensor:
         """log D - log(1 - D) of each sentence, with D the probability that it is real; ``(sentences,)``.
@@ -37,8 +35,8 @@ class Critic(nn.Module):
             tokens: ``(sentences, length)``, with their end-of-sentence symbols, padded on either side.
         """
         word = tokens.ne(self.pad).unsqueeze(1)
-        hidden = self.dropout(self.embed(tokens)).transpose(1, 2)
+        hidden = self.dropout(self.embed(tokens)).transpose(1, 2) * word  # padding is 0: as if nothing stood there
         for convolution in self.convolutions:
-            hidden = convolution(hidden).relu() * word  # as if nothing stood beside the sentence
+            hidden = convolution(hidden).relu() * word
         mean = hidden.sum(-1) / word.sum(-1).clamp(min=1)
         return self.logit(self.dropout(torch.cat([hidden.amax(-1), mean], -1))).squeeze(-1)

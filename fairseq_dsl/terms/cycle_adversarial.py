@@ -55,15 +55,10 @@ class CycleAdversarial(PolicyTerm):
         "distinct_bigrams": "bigrams",
     }
     per_token = True
+    reads_both_languages = True  # a critic learns from real sentences, and from samples for the other language's
 
     def __init__(self, cfg: CycleAdversarialConfig, given: Resources):
         super().__init__(cfg, given)
-        if len(list(given.monolingual)) < 2:
-            raise BadInput(
-                f"--criterion {given.criterion}: expected monolingual text of both languages, found that of "
-                f"{' and '.join(given.monolingual)}: a critic learns from real sentences of its language; give "
-                "--source-mono and --target-mono"
-            )
         if cfg.reward_alpha + cfg.lm_alpha > 1:
             raise BadInput(
                 f"--reward-alpha {cfg.reward_alpha} --lm-alpha {cfg.lm_alpha}: expected shares of at most 1 together"

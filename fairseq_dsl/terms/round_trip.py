@@ -50,11 +50,18 @@ class RoundTripTerm(SampledTerm):
 
     reads_monolingual = True
     scores_samples = True
+    reads_both_languages = False
+    """Whether monolingual text of one language alone will not do."""
     averages = {**SampledTerm.averages, "mono_weight": "round_trips"}
 
     def __init__(self, cfg: RoundTripConfig, given: Resources):
         super().__init__(cfg, given)
         self.weight = weight_schedule(cfg.mono_weight)
+        if self.reads_both_languages and len(list(given.monolingual)) < 2:
+            raise BadInput(
+                f"--criterion {given.criterion}: learns from monolingual text of both languages, found "
+                f"{' and '.join(given.monolingual) or 'none'}; give --source-mono and --target-mono"
+            )
         if not given.monolingual:
             raise BadInput(
                 f"--criterion {given.criterion}: learns from monolingual text; give --source-mono, --target-mono, or "

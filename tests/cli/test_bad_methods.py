@@ -24,6 +24,8 @@ ROUND_TRIPS = ("dual_learning", "marginal_regularized_cross_entropy", "back_tran
 dual_learning, marginal, back_translation = (partial(method, name) for name in ROUND_TRIPS)
 minimum_risk = partial(method, "minimum_risk", without=MONO)
 
+cycle = partial(method, "cycle_adversarial")
+
 # name: (the flags of the command, what its message must match, each as a regular expression)
 CASES = {
     **{
@@ -32,6 +34,16 @@ CASES = {
         )
         for name, make in zip(ROUND_TRIPS, (dual_learning, marginal, back_translation))
     },
+    **{
+        f"the cycle with {found}": (
+            cycle(without=without),
+            [f"--criterion cycle_adversarial: .*both languages, found {found}; give --source-mono and --target-mono"],
+        )
+        for found, without in (("none", MONO), ("de", MONO[1:]), ("en", MONO[:1]))
+    },
+    "the cycle with shares above 1": (
+        cycle("--reward-alpha", 0.8, "--lm-alpha", 0.3), ["--reward-alpha 0.8 --lm-alpha 0.3", "at most 1 together"],
+    ),
     "marginal regularization without language models": (
         marginal(without=LMS),
         ["--criterion marginal_regularized_cross_entropy", "language model", "--source-lm and --target-lm"],

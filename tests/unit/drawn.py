@@ -7,10 +7,12 @@ import torch
 from toys import EOS, LIMIT
 
 from fairseq_dsl.sampling import Samples
+from fairseq_dsl.terms.policy import PolicyTerm
 
 SETTINGS = {
     "minimum_risk": dict(num_samples=3, sharpness=0.5),
     "dual_learning": dict(num_samples=2, reward_alpha=0.3),
+    "cycle_adversarial": dict(num_samples=2, reward_alpha=0.3, critic_dim=8, critic_dropout=0.0),
     "marginal_regularized_cross_entropy": dict(num_samples=2, marginal_lambda=0.3),
     "back_translation_cross_entropy": dict(num_samples=2),
 }
@@ -44,7 +46,7 @@ def is_given(criterion, sentences, log_q=None, limit=LIMIT):
 
 
 def is_given_fixed_samples(criterion):
-    """Some fixed samples, of whatever a method samples for: those of a sentence alike for dual learning.
+    """Some fixed samples, of whatever a method samples for: those of a sentence alike where they are rewarded.
 
     Their rewards are then their baselines, and the loss is a function whose gradient is the method's.
     """
@@ -55,7 +57,7 @@ def is_given_fixed_samples(criterion):
             [(4, EOS), (4, 4, EOS), (0, EOS)],
         ]
         criterion.terms[-1].sampler = Drawn((drawn, None))
-    elif criterion.cfg._name == "dual_learning":
+    elif isinstance(criterion.terms[-1], PolicyTerm):
         criterion.terms[-1].sampler = Drawn(([[(4, 5, EOS)] * 2, [(5, EOS)] * 2], None))
     else:
         criterion.terms[-1].sampler = Drawn(

@@ -21,6 +21,7 @@ METHODS = {
     "dsl_cross_entropy, smoothed": {"dsl_lambda": 0.1, "label_smoothing": 0.2},
     "minimum_risk": {"num_samples": 3, "parallel_weight": 0.5, "sharpness": 0.5},
     "dual_learning": {"num_samples": 2, "sample_temperature": 0.7},
+    "cycle_adversarial": {"num_samples": 2, "critic_dim": 8},
     "marginal_regularized_cross_entropy": {"num_samples": 2, "sample_temperature": 0.7},
     "back_translation_cross_entropy": {"label_smoothing": 0.2},
 }

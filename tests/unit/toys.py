@@ -34,7 +34,8 @@ SPREAD = {"transformer": 0.5, "lstm": 0.6}
 
 DIRECTIONS = {"de-en": ("de", "en"), "en-de": ("en", "de")}
 REVERSE = {"de-en": "en-de", "en-de": "de-en"}
-ROUND_TRIPS = ("dual_learning", "marginal_regularized_cross_entropy", "back_translation_cross_entropy")
+WITH_PROPOSALS = ("marginal_regularized_cross_entropy", "back_translation_cross_entropy")
+ROUND_TRIPS = ("dual_learning", "cycle_adversarial", *WITH_PROPOSALS)
 METHODS = ("minimum_risk", *ROUND_TRIPS)
 
 

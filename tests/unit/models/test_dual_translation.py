@@ -5,6 +5,9 @@ import tiny
 import torch
 from fairseq import tasks
 
+from fairseq_dsl.errors import BadInput
+from fairseq_dsl.models.critic import Critic
+
 
 def test_a_pair_of_two_architectures_answers_as_each_model_does(data):
     made = tiny.pair(data, "transformer", "lstm")
@@ -72,3 +75,61 @@ def test_every_trained_parameter_gets_a_gradient(data):
         loss = tiny.criterion(made)(made.model, tiny.batch(made.data))[0]
         trained = {name for name, p in made.model.named_parameters() if p.requires_grad}
         assert set(tiny.gradients(made.model, loss)) == trained
+
+
+class TestCritics:
+    """Parts of a pair while it is trained, and of its state."""
+
+    @staticmethod
+    def pair(data, *languages, dim=4):
+        made = tiny.pair(data).model
+        for seed, language in enumerate(languages):
+            torch.manual_seed(seed)
+            made.critics[language] = Critic(9, 1, dim, 0.0)
+        return made
+
+    def test_answer_beside_the_models(self, data):
+        pair = self.pair(data, "de", "en")
+        batch, texts = tiny.batch(tiny.pair(data).data), {"en": torch.tensor([[4, 5, 2], [6, 2, 1]])}
+        inputs = {"de-en": [batch["net_input"]]}
+        pair.eval()
+        found = pair(inputs, texts)
+        assert torch.equal(found["de-en"][0][0], pair(inputs)["de-en"][0][0])
+        assert found["critics"].keys() == {"en"}
+        assert torch.equal(found["critics"]["en"], pair.critics["en"](texts["en"]))
+
+    def test_come_after_the_models_in_the_optimizer_s_order_also_where_models_are_exchanged(self, data):
+        saved = self.pair(data, "de", "en")
+        cfg = tiny.pair_config(data, source="en", target="de")
+        model = tasks.setup_task(cfg.task).build_model(cfg.model)
+        model.critics.update(self.pair(data, "de", "en").critics)
+        model.load_state_dict(saved.state_dict())
+        names = [name for name, _ in saved.named_parameters()]
+        assert names == [name for name, _ in model.named_parameters()]
+        assert [name.split(".")[0] for name in names] == sorted((n.split(".")[0] for n in names), reverse=True)
+        assert list(saved.parts) == ["de-en", "en-de", "critic_de", "critic_en"]
+        tiny.assert_same_parameters(model, saved)
+
+    def test_are_left_out_where_nothing_asks_for_them(self, data, caplog):
+        caplog.set_level("INFO")
+        with_critics, without = self.pair(data, "de", "en"), self.pair(data)
+        state = with_critics.state_dict()
+        before = list(state)
+        without.load_state_dict(state)
+        assert list(state) == before
+        assert "the checkpoint's critics are left out" in caplog.text
+        tiny.assert_same_parameters(without.models, with_critics.models)
+
+    def test_begin_untrained_where_the_checkpoint_has_none(self, data, caplog):
+        caplog.set_level("INFO")
+        with_critics, without = self.pair(data, "de", "en"), self.pair(data)
+        tiny.spread(without)
+        critics = {name: p.clone() for name, p in with_critics.critics.named_parameters()}
+        with_critics.load_state_dict(without.state_dict())
+        assert "the checkpoint has no critics: they begin untrained" in caplog.text
+        assert all(torch.equal(p, critics[name]) for name, p in with_critics.critics.named_parameters())
+        tiny.assert_same_parameters(with_critics.models, without.models)
+
+    def test_of_another_size_are_refused(self, data):
+        with pytest.raises(BadInput, match="critics are of another size; expected that of --critic-dim"):
+            self.pair(data, "de", dim=5).load_state_dict(self.pair(data, "de").state_dict())

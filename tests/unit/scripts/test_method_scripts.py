@@ -12,6 +12,7 @@ METHODS = {
     "control": "dsl_cross_entropy --dsl-lambda 0",
     "dsl": "dsl_cross_entropy --dsl-lambda 0.01",
     "minimum-risk": "minimum_risk --num-samples 20 --parallel-weight 0 --risk-weight 200",
+    "cycle-adversarial": "cycle_adversarial --num-samples 2",
     "dual-learning": "dual_learning --num-samples 2 --reward-per-token",
     "marginal-regularization": "marginal_regularized_cross_entropy --num-samples 5",
     "back-translation": "back_translation_cross_entropy --num-samples 1 --sample-temperature 0.5",
@@ -64,7 +65,10 @@ def test_the_old_name_warns_and_trains_with_the_same_command(train, words):
 def test_the_old_name_refuses_an_unknown_method(train, method):
     done = train(f"train.sh --method={method}")
     assert (done.returncode, done.stdout) == (2, "")
-    assert f"--method {method}: expected one of back-translation control dsl dual-learning" in done.stderr
+    assert (
+        f"--method {method}: expected one of back-translation control cycle-adversarial dsl dual-learning"
+        in done.stderr
+    )
 
 
 def test_the_command_is_the_one_of_version_0_3(train):
