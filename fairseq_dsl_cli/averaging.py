@@ -9,6 +9,7 @@ from fairseq import checkpoint_utils
 
 from fairseq_dsl.checkpoints import Checkpoint, plain
 from fairseq_dsl.errors import BadInput
+from fairseq_dsl.models.dual_translation import CRITICS
 from fairseq_dsl.vocabulary import NAME as DICTIONARIES
 from fairseq_dsl.vocabulary import vocabulary_difference
 
@@ -68,8 +69,9 @@ def average_files(paths):
     models = (_alike(Checkpoint(str(path), "--inputs"), reference) for path in others)
     averaged = average(chain(models, [_parameters(reference)]), paths)
     state = checkpoint_utils.load_checkpoint_to_cpu(str(last))
-    # the dictionaries are the last one's: checkpoints of version 0.2 carry none
-    state["model"] = {**state["model"], **averaged}  # of no class of the plugin's
+    # the dictionaries are the last one's: checkpoints of version 0.2 carry none. The mean translates: it has no critics
+    kept = {name: value for name, value in state["model"].items() if not name.startswith(f"{CRITICS}.")}
+    state["model"] = {**kept, **averaged}  # of no class of the plugin's
     state.pop("last_optimizer_state", None)
     if state.get("cfg") is not None:
         state["cfg"] = plain(state["cfg"])  # loaded as omegaconf's classes, which a safe torch.load refuses
@@ -92,4 +94,5 @@ def _alike(checkpoint, last):
 
 
 def _parameters(checkpoint):
-    return {name: value for name, value in checkpoint.parameters.items() if not name.startswith(f"{DICTIONARIES}.")}
+    others = (f"{DICTIONARIES}.", f"{CRITICS}.")
+    return {name: value for name, value in checkpoint.parameters.items() if not name.startswith(others)}
