@@ -140,15 +140,28 @@ def test_loss_and_gradients_equal_the_formulas(toy_pair, tmp_path):
 def test_logs_what_the_critics_get_right(toy_pair):
     made = toy_pair()
     criterion = learns(made)
-    logged = criterion(made.model, of_both_languages(made, criterion))[2]
+    with torch.no_grad():
+        for critic in made.model.critics.values():
+            critic.logit.bias.add_(1.5)  # they take most for real
+    seen = []
+    criterion.terms[-1]._watch.see = lambda *arguments: seen.append(arguments)
+    sample = of_both_languages(made, criterion)
+    logged = criterion(made.model, sample)[2]
     for there, (source, target) in DIRECTIONS.items():
         real = [critic_says(made, target, [*w[:2].tolist(), EOS] if len(w) > 3 else w) for w in SENTENCES[target][:2]]
         sampled = [critic_says(made, target, w) for samples in DRAWN[source] for w in samples]
         assert logged[f"critic_accuracy_real_{there}"] == sum(value > 0 for value in real)
         assert logged[f"critic_accuracy_sampled_{there}"] == sum(value < 0 for value in sampled)
         assert (logged[f"real_sentences_{there}"], logged[f"samples_{there}"]) == (2, 4)
+        assert sum(value < 0 for value in sampled) < 2 <= sum(value > 0 for value in sampled)
+        language, accuracy = seen.pop(0)
+        shares = [sum(value > 0 for value in real) / 2, sum(value < 0 for value in sampled) / 4]
+        assert language == target and accuracy == pytest.approx(float(sum(shares)) / 2)
     assert (logged["distinct_bigrams_de-en"], logged["bigrams_de-en"]) == (5, 6)
     assert (logged["distinct_bigrams_en-de"], logged["bigrams_en-de"]) == (4, 5)
+    criterion.terms[-1].begin_batch(0, dummy=True)
+    criterion(made.model, sample)
+    assert seen == []  # a dummy batch stands for none
 
 
 class TestWhenCriticsLearn:
