@@ -178,14 +178,14 @@ class TestModelsOfOthers:
 
     def test_a_layer_that_is_used_twice(self, made):
         model, batch = made
-        extract = model.decoder.extract_features_scriptable
+        layer = model.decoder.output_layer
 
-        def twice(*args, **kwargs):
-            features, extra = extract(*args, **kwargs)
+        def twice(features):
+            logits = layer(features)
             model.decoder.output_projection(features)
-            return features, extra
+            return logits
 
-        model.decoder.extract_features_scriptable = twice
+        model.decoder.output_layer = twice
         assert self.logits_are_made(model, batch)
 
     def test_a_layer_of_another_class(self, made):
