@@ -77,10 +77,7 @@ def _problem(model: nn.Module, source: Dictionary, target: Dictionary) -> Option
     total = lprobs.detach().double().exp().sum(-1)
     if not torch.allclose(total, torch.ones_like(total), atol=1e-3):
         return f"expected probabilities that sum to 1, found a sum of {total[0, 0]:.3g}"
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    loss = lprobs.gather(-1, gold.unsqueeze(-1)).sum()
-    gradients = torch.autograd.grad(loss, parameters, allow_unused=True) if loss.requires_grad else []
-    if all(gradient is None for gradient in gradients):
+    if not _reaches_a_parameter(lprobs.gather(-1, gold.unsqueeze(-1)).sum(), model):
         return "found no parameter that the probabilities of translations depend on"
     with torch.no_grad():
         changed = previous.clone()
@@ -90,3 +87,17 @@ def _problem(model: nn.Module, source: Dictionary, target: Dictionary) -> Option
     generator = SequenceGenerator([model], target, beam_size=1, max_len_a=0, max_len_b=1, min_len=0)
     generator.generate([model], {"net_input": net_input})
     return None
+
+
+def _reaches_a_parameter(loss: torch.Tensor, model: nn.Module) -> bool:
+    """Whether a loss has a gradient; those that parameters have already stay."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    before = [parameter.grad for parameter in parameters]
+    for parameter in parameters:
+        parameter.grad = None
+    if loss.requires_grad:
+        loss.backward()  # torch.autograd.grad() is more than --checkpoint-activations allows
+    found = any(parameter.grad is not None for parameter in parameters)
+    for parameter, gradient in zip(parameters, before):
+        parameter.grad = gradient
+    return found

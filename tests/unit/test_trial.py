@@ -1,5 +1,7 @@
 """What a model does decides whether it can be trained to translate, not its class."""
 
+import copy
+
 import pytest
 import tiny
 import torch
@@ -19,6 +21,12 @@ def model(data):
 def try_out(model):
     symbols = [tiny.dictionary(tiny.WORDS[language]) for language in ("de", "en")]
     require_translation_model(model, *symbols, "--arch some")
+
+
+def test_a_model_that_computes_its_activations_again_passes(data):
+    cfg = copy.deepcopy(tiny.translation_config(data))
+    cfg.model.checkpoint_activations = True
+    try_out(tasks.setup_task(cfg.task).build_model(cfg.model))
 
 
 def test_a_model_of_another_class_that_translates_passes(model):
