@@ -44,8 +44,14 @@ def score_targets(lprobs: Tensor, target: Tensor, pad: int, label_smoothing: flo
     return smoothed_scores(gold, total, lprobs.size(-1), label_smoothing)
 
 
-def smoothed_scores(log_prob: Tensor, total: Tensor, vocabulary: int, label_smoothing: float) -> TokenScores:
-    """The same of each sentence's sums, ``(sentences,)``, of log P: of its gold symbols, and of all symbols there."""
+def smoothed_scores(log_prob: Tensor, total: Optional[Tensor], vocabulary: int, label_smoothing: float) -> TokenScores:
+    """log P and -(1 - ε - ε/(V - 1))·log P - ε/(V - 1)·total, the cross-entropy smoothed by ε; ``(sentences,)``, nats.
+
+    Args:
+        log_prob, total: sums over a sentence's places of log P of the gold symbol, and of all V; the latter if ε > 0.
+    """
+    if not label_smoothing or total is None:  # a symbol without probability has no part in the loss then
+        return TokenScores(log_prob, -log_prob)
     share = label_smoothing / (vocabulary - 1)
     return TokenScores(log_prob, -(1 - label_smoothing - share) * log_prob - share * total)
 
@@ -167,27 +173,21 @@ def sampled_log_prob(lprobs: Tensor, target: Tensor, pad: int, eos: int, cut: Te
     >>> sampled_log_prob(lprobs, torch.tensor([[2, 0]]), pad=1, eos=0, cut=torch.tensor([False])).exp()
     tensor([0.6667])
     """
-    drawn = lprobs.scatter(-1, never_drawn(target, pad, eos), -math.inf).log_softmax(-1)
+    drawn = lprobs.scatter(-1, excluded_symbols(target, pad, eos), -math.inf).log_softmax(-1)
     gold = drawn.gather(-1, target.unsqueeze(-1)).squeeze(-1)
-    return of_what_was_drawn(gold, target, pad, eos, cut).sum(-1)
+    return mask_certain(gold, target, pad, eos, cut).sum(-1)
 
 
-def never_drawn(target: Tensor, pad: int, eos: int) -> Tensor:
-    """The symbols that fairseq's sampler does not draw at each place of some sentences; ``(rows, length, 2)``.
-
-    >>> never_drawn(torch.tensor([[4, 0, 1]]), pad=1, eos=0)
-    tensor([[[1, 0],
-             [1, 1],
-             [1, 1]]])
-    """
+def excluded_symbols(target: Tensor, pad: int, eos: int) -> Tensor:
+    """The symbols that fairseq's sampler never draws at each place of `target`; ``(rows, length, 2)``."""
     words = target.ne(pad)
     first = words & words.cumsum(-1).eq(1)
     padding = torch.full_like(target, pad)
     return torch.stack([padding, padding.masked_fill(first, eos)], -1)
 
 
-def of_what_was_drawn(gold: Tensor, target: Tensor, pad: int, eos: int, cut: Tensor) -> Tensor:
-    """`gold`, ``(rows, length)``, with 0 in place of what needs no drawing: padding, and an end at the length limit."""
+def mask_certain(gold: Tensor, target: Tensor, pad: int, eos: int, cut: Tensor) -> Tensor:
+    """`gold`, ``(rows, length)``, with 0 for what is certain: padding, and an end at the length limit."""
     return gold.masked_fill(target.eq(pad) | (target.eq(eos) & cut.unsqueeze(-1)), 0)
 
 

@@ -8,8 +8,6 @@ import torch
 from fairseq.models.lstm import LSTMDecoder
 from torch import Tensor, nn
 
-from .modes import in_evaluation_mode
-
 
 class Projected(NamedTuple):
     """What stands for logits, ``features @ weight.T + bias``: all that `likelihood` requires of them.
@@ -57,7 +55,7 @@ def left_out(models: Mapping[nn.Module, Mapping[str, Any]]):
     Models whose output layer is no plain projection, such as those with an adaptive softmax, are left as they are.
 
     Args:
-        models: each with a ``net_input``, on whose first row it is tried when it is seen for the first time.
+        models: each with a ``net_input``, on whose first row it is tried, once in each mode.
     """
     with contextlib.ExitStack() as stack:
         for model, net_input in models.items():
@@ -67,23 +65,26 @@ def left_out(models: Mapping[nn.Module, Mapping[str, Any]]):
         yield
 
 
-_known: "WeakKeyDictionary[nn.Module, Optional[OutputLayer]]" = WeakKeyDictionary()
+_known: "WeakKeyDictionary[nn.Module, Dict[bool, Optional[OutputLayer]]]" = WeakKeyDictionary()
+"""What the trial of a model found, in training and in evaluation mode."""
 
 
 def output_layer_of(model: Any, net_input: Mapping[str, Any]) -> Optional[OutputLayer]:
-    """The output layer of a model, if it is a plain projection.
+    """The output layer of a model in its present mode, if it is a plain projection.
 
-    What decides is how the model behaves, in evaluation mode and without any effect: the first of its outputs has to be
-    the very tensor that the layer returned, and its log-probabilities the log-softmax of that.
+    What decides is how the model behaves: the first of its outputs has to be the very tensor that the layer returned,
+    and its log-probabilities the log-softmax of that. Random numbers are left as they were.
 
     Args:
         net_input: of a batch; its first row is tried.
     """
     if not isinstance(getattr(model, "decoder", None), nn.Module):
         return None
-    if model not in _known:
-        _known[model] = _found(model, {name: value[:1] for name, value in net_input.items()})
-    return _known[model]
+    known = _known.setdefault(model, {})
+    layer = known.get(model.training)
+    if model.training not in known or layer is not None and layer not in _candidates(model.decoder):
+        known[model.training] = layer = _found(model, {name: value[:1] for name, value in net_input.items()})
+    return layer
 
 
 @torch.no_grad()
@@ -102,7 +103,8 @@ def _found(model: nn.Module, net_input: Dict[str, Tensor]) -> Optional[OutputLay
     with contextlib.ExitStack() as stack:
         for layer in _candidates(model.decoder):  # type: ignore[arg-type]
             stack.enter_context(_in_place_of(layer, recorded(layer)))
-        stack.enter_context(in_evaluation_mode(model))
+        device = next(iter(net_input.values())).device
+        stack.enter_context(torch.random.fork_rng(devices=[device] if device.type == "cuda" else []))
         output = model(**net_input)
         lprobs = model.get_normalized_probs(output, log_probs=True)  # type: ignore[operator]
     for layer, calls in returned.items():
@@ -122,7 +124,8 @@ def _candidates(decoder: nn.Module) -> List[OutputLayer]:
         and not (module._forward_hooks or module._backward_hooks or "forward" in vars(module))
     ]
     if isinstance(decoder, LSTMDecoder) and decoder.share_input_output_embed and decoder.adaptive_softmax is None:
-        found.append(OutputLayer(decoder, "output_layer"))
+        if "output_layer" not in vars(decoder):
+            found.append(OutputLayer(decoder, "output_layer"))
     return found
 
 

@@ -98,8 +98,8 @@ class PairCriterion(FairseqCriterion):
 
     # ---- what happens to the terms as training goes on: see `Term`
 
-    def critics(self) -> Dict[str, nn.Module]:
-        return {language: critic for term in self.terms for language, critic in term.critics().items()}
+    def build_critics(self) -> Dict[str, nn.Module]:
+        return {language: critic for term in self.terms for language, critic in term.build_critics().items()}
 
     def prepare(self):
         for term in self.terms:

@@ -67,7 +67,7 @@ class GivenScores(Marginal):
                 f"of {split}, one a line"
             )
         found = _numbers(path)
-        if found is not None and len(found) == sentences and np.isfinite(found).all() and found.max() <= 0:
+        if found is not None and len(found) == sentences and np.isfinite(found).all() and found.max(initial=0) <= 0:
             return found
         with open(path, "rb") as file:  # line by line, to name the one that is wrong
             scores = [self._log_prob(line, f"{path}, line {number}") for number, line in enumerate(file, 1)]

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 NAME = "dual_translation"
 CRITICS = "critics"
-"""What is of a pair's critics: the prefix of their parameters' names, the key of their outputs."""
+"""The prefix of the critics' parameter names, and the key of their outputs."""
 
 
 @dataclass
@@ -93,7 +93,7 @@ class DualTranslationModel(BaseFairseqModel):
                 "and give another --save-dir"
             )
         self._order_as(state_dict)
-        state_dict = self._with_own_critics(state_dict)
+        self._keep_own_critics(state_dict)
         return super().load_state_dict(state_dict, strict=strict, model_cfg=model_cfg, args=args)
 
     def _order_as(self, state_dict):
@@ -103,18 +103,19 @@ class DualTranslationModel(BaseFairseqModel):
         if order.keys() == self.models.keys():
             self.models = nn.ModuleDict({direction: self.models[direction] for direction in order})
 
-    def _with_own_critics(self, state_dict):
-        """Drop critics that this training has no use for, or keep its new ones where the checkpoint has none."""
+    def _keep_own_critics(self, state_dict):
+        """Drop critics that this training has no use for from a state, or add its new ones where that has none."""
         own = {f"{CRITICS}.{name}": value for name, value in self.critics.state_dict().items()}
-        stored = {name: value for name, value in state_dict.items() if name.startswith(f"{CRITICS}.")}
+        stored = [name for name in state_dict if name.startswith(f"{CRITICS}.")]
         if stored and not own:
             logger.info("the checkpoint's critics are left out: nothing here is judged by them")
+            for name in stored:
+                del state_dict[name]
         elif own and not stored:
             logger.info("the checkpoint has no critics: they begin untrained")
-        elif {name: value.shape for name, value in own.items()} != {n: value.shape for n, value in stored.items()}:
-            raise BadInput("Its critics are of another size; expected that of --critic-dim")
-        others = {name: value for name, value in state_dict.items() if name not in stored}
-        return {**others, **{name: stored.get(name, value) for name, value in own.items()}}
+            state_dict.update(own)
+        elif {name: value.shape for name, value in own.items()} != {name: state_dict[name].shape for name in stored}:
+            raise BadInput("Its critics are of another size; give the --critic-dim that it was trained with")
 
     def upgrade_state_dict(self, state_dict):
         """Each model sees its own parameters, by their own names, which BART looks up."""

@@ -65,6 +65,7 @@ class DualTranslationTask(TranslationTask):
         self.stage = Translating(cfg, self.splits, self.dictionaries)
         self.model_max_positions: Optional[Tuple[int, int]] = None
         self._started_from: Optional[TranslationModels] = None
+        self._pair: Optional[DualTranslationModel] = None  # the one that is trained, or was built last
         self._lines_read = 0  # by fairseq-interactive
 
     @classmethod
@@ -164,8 +165,8 @@ class DualTranslationTask(TranslationTask):
         self.resources = learning.resources(name)
         self.__dict__.pop("inference", None)  # with the language models of this stage from now on
         learning.criterion = super().build_criterion(cfg, *args, **kwargs)
-        # before an optimizer is made of the pair's parameters, and a checkpoint is read
-        self._pair.critics = nn.ModuleDict(learning.criterion.critics())
+        if self._pair is not None:  # now: an optimizer is made of its parameters next, and a checkpoint is read
+            self._pair.critics = nn.ModuleDict(learning.criterion.build_critics())
         self.stage = learning
         if self.cfg.eval_bleu:
             for direction in self.directions:

@@ -28,7 +28,7 @@ class CriticWatch:
         seen.clear()
         advice = None
         if mean > TOO_GOOD:
-            advice = "its rewards are the clip's; raise --critic-every, --critic-dropout or --mono-weight"
+            advice = "its rewards saturate at --critic-clip; raise --critic-every, --critic-dropout or --mono-weight"
         elif mean < TOO_BAD:
             advice = (
                 "its rewards are noise, or the samples are as good as real; raise --critic-dim or --critic-start-update"

@@ -11,8 +11,9 @@ from torch.nn.utils.rnn import pad_sequence
 from ..adversarial import bigrams, critic_loss, log_odds_reward
 from ..errors import BadInput
 from ..models.critic import Critic
+from ..modes import in_evaluation_mode
 from ..ranges import BELOW_1, POSITIVE, SHARE, UPDATES, WEIGHT, at_least, number
-from ..sampling import RoundTrip, in_evaluation_mode, unpadded
+from ..sampling import RoundTrip, unpadded
 from ..workers import data_parallel_workers
 from .critic_watch import CriticWatch
 from .policy import PolicyConfig, PolicyTerm, Reward
@@ -27,7 +28,7 @@ class CycleAdversarialConfig(PolicyConfig):
     )
     lm_alpha: float = number(0.0, SHARE, "share of the language model in the reward, beside that of the critic")
     critic_weight: float = number(1.0, WEIGHT, "weight of the critics' own loss; 0 does not train them")
-    critic_every: int = number(1, at_least(1, 10**6), "train the critics in every Nth update alone")
+    critic_every: int = number(1, at_least(1, 10**6), "train the critics only every N updates")
     critic_start_update: int = number(
         0, UPDATES, "the critics learn from the first update on, and reward from this one"
     )
@@ -68,7 +69,7 @@ class CycleAdversarial(PolicyTerm):
         self._watch = CriticWatch()
         self._dummy = False
 
-    def critics(self) -> Dict[str, nn.Module]:
+    def build_critics(self) -> Dict[str, nn.Module]:
         return {
             language: Critic(len(dictionary), self.given.pad, self.cfg.critic_dim, self.cfg.critic_dropout)
             for language, dictionary in sorted(self.given.dictionaries.items())  # also where -s and -t are exchanged
@@ -117,7 +118,7 @@ class CycleAdversarial(PolicyTerm):
         """What the critic says without dropout, before it learns from these sentences."""
         distinct, count = bigrams(trip.samples.sentences)
         accuracies = {"real": (real > 0).double(), "sampled": (sampled < 0).double()}
-        if len(real) and not self._dummy and data_parallel_workers()[1] == 0:
+        if self.cfg.critic_weight > 0 and len(real) and not self._dummy and data_parallel_workers()[1] == 0:
             self._watch.see(trip.there.target, sum(correct.mean().item() for correct in accuracies.values()) / 2)
         sums = {
             "critic_loss": critic_loss(real, trip.by_sample(sampled)),

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..errors import BadInput
 from ..likelihood import TokenLikelihood
-from ..objectives import baseline, never_drawn, of_what_was_drawn, policy_loss, sampled_log_prob
+from ..objectives import baseline, excluded_symbols, mask_certain, policy_loss, sampled_log_prob
 from ..output_layer import Projected
 from ..sampling import RoundTrip, in_order, log_prob
 from .resources import Resources
@@ -114,8 +114,8 @@ class PolicyTerm(RoundTripTerm):
         cut = trip.samples.cut.view(-1)[batch["id"]]
         if isinstance(output[0], Projected):
             tempered = output[0].tempered(temperature)
-            gold = TokenLikelihood(tempered, target, self.given.pad, never_drawn(*rules)).log_prob
-            return of_what_was_drawn(gold, *rules, cut).sum(-1)
+            gold = TokenLikelihood(tempered, target, self.given.pad, excluded_symbols(*rules)).log_prob
+            return mask_certain(gold, *rules, cut).sum(-1)
         # As fairseq's generator does it; an adaptive softmax is given features, and no logits, to divide.
         lprobs = step.model(trip.there).get_normalized_probs((output[0] / temperature, *output[1:]), log_probs=True)
         return sampled_log_prob(lprobs, *rules, cut)

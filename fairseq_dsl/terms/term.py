@@ -95,11 +95,9 @@ class Outputs:
         if isinstance(output[0], Projected):
             if id(batch) not in self._likelihoods:
                 self._likelihoods[id(batch)] = TokenLikelihood(output[0], target, self._pad)
-            found = self._likelihoods[id(batch)]
-            log_prob = found.log_prob.sum(-1)
-            if not label_smoothing:
-                return TokenScores(log_prob, -log_prob)
-            return smoothed_scores(log_prob, found.total.sum(-1), found.vocabulary, label_smoothing)
+            likelihood = self._likelihoods[id(batch)]
+            total = likelihood.total.sum(-1) if label_smoothing else None
+            return smoothed_scores(likelihood.log_prob.sum(-1), total, likelihood.vocabulary, label_smoothing)
         # Told the gold symbols, an adaptive softmax computes theirs alone; smoothing uses those of all symbols.
         told = None if label_smoothing else batch
         lprobs = self._pair.models[str(direction)].get_normalized_probs(output, log_probs=True, sample=told)
@@ -151,8 +149,8 @@ class Term:
         self.cfg = cfg
         self.given = given
 
-    def critics(self) -> Dict[str, nn.Module]:
-        """Critics that it trains beside the models, by language, untrained; the pair has them while it is trained."""
+    def build_critics(self) -> Dict[str, nn.Module]:
+        """New critics, by language, which it trains beside the models; the pair has them while it is trained."""
         return {}
 
     def parts(self, step: Step) -> List[Part]:

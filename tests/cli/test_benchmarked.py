@@ -32,6 +32,4 @@ def test_the_parts_are_measured(chain, mono, tmp_path):
     assert all(results[part]["ratio"] > 0 for part in MEASURED)
     rows = {line.split()[0] for line in process.stdout.splitlines()}
     assert set(MEASURED) <= rows
-    # Timed on next to nothing; but these do not depend on the clock.
     assert results["generation"]["same_hypotheses"]
-    assert 1 < results["start"]["ratio"] < 3

@@ -170,6 +170,19 @@ class TestModelsOfOthers:
         monkeypatch.setattr(type(model), "get_normalized_probs", mixed)
         assert self.logits_are_made(model, batch)
 
+    def test_logits_that_are_changed_in_training_alone(self, made):
+        model, batch = made
+        layer = model.decoder.output_layer
+        model.decoder.output_layer = lambda features: layer(features) * 2 if model.training else layer(features)
+        assert not self.logits_are_made(model.eval(), batch)
+        assert self.logits_are_made(model.train(), batch)
+
+    def test_a_layer_that_others_begin_to_watch(self, made):
+        model, batch = made
+        assert not self.logits_are_made(model, batch)
+        model.decoder.output_projection.register_forward_hook(lambda *args: None)
+        assert self.logits_are_made(model, batch)
+
     def test_a_layer_that_others_watch(self, made):
         model, batch = made
         seen = []

@@ -269,18 +269,6 @@ class TestModelIsLeftAsItWas:
             draw(models["transformer"])
         assert all(module.training for module in models["transformer"].modules())
 
-    def test_in_evaluation_mode(self, models):
-        model = models["transformer"]
-        for training in (True, False):
-            model.train(training)
-            with in_evaluation_mode(model):
-                assert not any(module.training for module in model.modules())
-            assert all(module.training == training for module in model.modules())
-            with pytest.raises(RuntimeError), in_evaluation_mode(model):
-                raise RuntimeError
-            assert all(module.training == training for module in model.modules())
-        model.train()
-
     def test_no_gradient_is_kept(self, models):
         assert not draw(models["transformer"]).log_q.requires_grad
 

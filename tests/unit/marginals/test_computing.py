@@ -102,7 +102,6 @@ def test_pieces_are_stored_as_the_scores_come(corpus, monkeypatch):
 )
 def test_the_table_of_a_batch_is_bounded_by_device(vocabulary, device, tokens):
     assert computing.tokens_of_batch(vocabulary, torch.device(device)) == tokens
-    assert tokens * vocabulary <= computing.LARGEST_TABLE.get(device, 1 << 22) or tokens == 256
 
 
 def test_the_batches_of_a_scorer_are_bounded_by_its_vocabulary(corpus, monkeypatch):
