@@ -61,7 +61,7 @@ class DualTranslationTaskConfig(DirectionConfig):
         "device computes fastest)",
     )
     per_model_clip_norm: float = number(
-        0.0, WEIGHT, "clip the gradient norm of each of the two models at this value, on its own; 0 does not"
+        0.0, WEIGHT, "clip the gradient norm of each model, and of each critic, at this value, on its own; 0 does not"
     )
     source_mono: Optional[str] = field(
         default=None,

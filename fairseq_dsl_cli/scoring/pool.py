@@ -63,8 +63,8 @@ class Pool:
                         future.cancel()
         except BrokenProcessPool as error:
             raise BadInput(
-                f"--workers {self.workers}: a process was killed, or there was no memory for it; expected it to end by "
-                "itself; fewer take less memory; what was scored is kept, and the same command goes on"
+                f"--workers {self.workers}: a worker process was killed, perhaps for lack of memory; give fewer; "
+                "the same command goes on from what is scored"
             ) from error
 
 

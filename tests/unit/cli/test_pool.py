@@ -67,7 +67,7 @@ def test_few_batches_are_scored_in_this_process(made):
 
 
 def test_a_killed_process_ends_all_with_a_line(made):
-    with pytest.raises(BadInput, match="--workers 2: a process was killed.*goes on"):
+    with pytest.raises(BadInput, match="--workers 2: a worker process was killed.*goes on"):
         scored(made(Killed), 2)
 
 
