@@ -13,6 +13,13 @@ from typing import Any
 from . import arguments
 from .arguments import Parser
 
+OF_TRAINING = (
+    "source_lang", "target_lang", "source_lm", "target_lm", "max_source_positions", "max_target_positions",
+    "marginal_cache", "marginal_max_tokens", "train_subset", "combine_valid_subsets", "dataset_impl",
+    "upsample_primary", "log_interval", "cpu",
+)  # fmt: skip
+"""The options that are flags of a training."""
+
 
 def add_arguments(parser: Parser) -> None:
     add = parser.add_argument
@@ -66,8 +73,8 @@ def run(parser: Parser, args: Namespace) -> None:
     import torch
     from tqdm import tqdm
 
-    from fairseq_dsl.files import why_not_writable
     from fairseq_dsl.marginals import marginals_of
+    from fairseq_dsl.preflight import check_folder
     from fairseq_dsl.tasks.folder_scorer import FolderScorer
     from fairseq_dsl.tasks.stages import lm_flags
 
@@ -81,17 +88,14 @@ def run(parser: Parser, args: Namespace) -> None:
         task.cfg, task.splits, marginals, device, pool.score_batches, lambda line: tqdm.write(line, file=sys.stderr)
     )
     folder = scorer.cache.folder
-    reason = why_not_writable(folder)
-    if reason:
-        parser.error(f"--marginal-cache {folder}: expected a folder that can be written to ({reason})")
+    check_folder("--marginal-cache", folder)
     validation = ["valid"] if args.combine_valid_subsets else filter(None, args.valid_subset.split(","))
     splits = {args.train_subset: True, **dict.fromkeys(validation, args.combine_valid_subsets)}
     shards = [(split, shard) for split in splits for shard in range(task.splits.shards(split))]
-    read = [
-        task.splits.read_pairs(split, shard, splits[split]) for split, shard in shards
-    ]  # what lacks is said at once
+    # Each before the first is scored: what is missing is said at once.
+    read = [task.splits.read_pairs(split, shard, splits[split]) for split, shard in shards]
+    limits = (args.max_source_positions, args.max_target_positions)
     for (split, shard), pairs in zip(shards, read):
-        limits = (task.cfg.max_source_positions, task.cfg.max_target_positions)
         scorer.scores(pairs, split, shard, splits[split], pairs.usable(limits))
         print(f"{folder}: has the scores of {split}{f' {shard + 1}' if shard else ''}, {len(pairs):,} pairs")
 
@@ -105,8 +109,8 @@ def _task(args: Namespace) -> Any:
     from fairseq_dsl.models import NAME
 
     words = [args.data, "--user-dir", fairseq_dsl.__path__[0], "--task", "dual_translation", "--arch", NAME]
-    given = {name: value for name, value in vars(args).items() if name not in ("data", "workers", "valid_subset")}
-    for name, value in given.items():
+    for name in OF_TRAINING:
+        value = getattr(args, name)
         if value is not None and value is not False:
             words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
     cfg = convert_namespace_to_omegaconf(options.parse_args_and_arch(options.get_training_parser(), words))

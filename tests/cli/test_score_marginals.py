@@ -136,7 +136,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_scores(chain, whole, tmp_pa
         (dict(source_lm="en", target_lm="de"), "look swapped"),
         (dict(valid_subset="valid,dev"), "has no split dev of de-en or en-de"),
         (dict(source_lang="fr"), "--source-lang fr: .*contains no dict.fr.txt"),
-        (dict(marginal_cache="/proc/x"), "--marginal-cache /proc/x: expected a folder that can be written to"),
+        (dict(marginal_cache="/proc/x"), "--marginal-cache /proc/x: cannot be written"),
         (dict(marginal_max_tokens="0"), "argument --marginal-max-tokens: expected a whole number from 1"),
         (dict(max_source_positions="-1"), "argument --max-source-positions: expected a whole number from 1"),
         (dict(workers="none"), "argument --workers: expected a whole number from 1"),
