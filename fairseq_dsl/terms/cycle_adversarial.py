@@ -27,7 +27,7 @@ class CycleAdversarialConfig(PolicyConfig):
         0.5, SHARE, "share α of the critic in the reward; the rest is that of the reconstruction"
     )
     lm_alpha: float = number(0.0, SHARE, "share of the language model in the reward, beside that of the critic")
-    critic_weight: float = number(1.0, WEIGHT, "weight of the critics' own loss; 0 does not train them")
+    critic_weight: float = number(1.0, WEIGHT, "weight of the critics' own loss; 0 gives them no gradient")
     critic_every: int = number(1, at_least(1, 10**6), "train the critics only every N updates")
     critic_start_update: int = number(
         0, UPDATES, "the critics learn from the first update on, and reward from this one"
