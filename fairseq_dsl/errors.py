@@ -36,12 +36,15 @@ def advice_on_memory(advice: str):
 def print_without_traceback():
     """Print a `BadInput` that ends the program as one line, and leave all other errors to Python's hook.
 
-    Likewise fairseq's own words for a file that it does not find: an `OSError` that is none of the system's.
+    Likewise fairseq's own words for a file that it does not find, an `OSError` that is none of the system's, and for a
+    checkpoint of another criterion or optimizer.
     """
     previous_hook = sys.excepthook
 
     def hook(kind, error, traceback):
-        if issubclass(kind, BadInput) or issubclass(kind, OSError) and error.errno is None and str(error):
+        no_file = issubclass(kind, OSError) and error.errno is None and str(error)
+        of_another = issubclass(kind, AssertionError) and "(--reset-optimizer)" in str(error)
+        if issubclass(kind, BadInput) or no_file or of_another:
             print(f"fairseq_dsl: error: {error}", file=sys.stderr)
         elif isinstance(error.__context__, BadInput):  # fairseq's trainer names the file in an exception of its own
             print(f"fairseq_dsl: error: {error} {error.__context__}", file=sys.stderr)

@@ -25,12 +25,15 @@ def hook(monkeypatch):
     errors.BadInput("--source-lm a.pt: expected b"),
     OSError("Model file not found: a.pt"),  # fairseq's own
     FileNotFoundError("Dataset not found: test (data)"),
+    AssertionError("Criterion does not match; please reset the optimizer (--reset-optimizer). A vs B"),
 ])  # fmt: skip
 def test_bad_input_is_one_line(error, hook, capsys):
     assert hook(error, capsys) == (f"fairseq_dsl: error: {error}\n", [])
 
 
-@pytest.mark.parametrize("error", [ValueError("x"), OSError(28, "No space left on device"), OSError()])
+@pytest.mark.parametrize(
+    "error", [ValueError("x"), AssertionError("x"), OSError(28, "No space left on device"), OSError()]
+)
 def test_other_errors_keep_their_traceback(error, hook, capsys):
     assert hook(error, capsys) == ("", [error])
 
