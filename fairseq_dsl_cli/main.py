@@ -27,6 +27,7 @@ COMMANDS = {
     "filter": "clean a parallel corpus by the scores of fairseq-dsl score",
     "average": "average the parameters of several checkpoints of one training run",
     "evaluate": "translate a test set with several systems and compare them with a control",
+    "compare": "compare systems over several runs, such as other seeds",
     "report": "write a report of training runs and an evaluation: Markdown with plots",
     "benchmark": "measure what training a pair costs, as ratios to stock fairseq",
     "help": "print the flags that the plugin adds to fairseq's commands",

@@ -29,9 +29,14 @@ def compare(systems, references, tokenize, resamples):
 
     Returns {metric: {"signature": ..., "systems": {name: numbers}}}, the numbers of `significance.compare`.
     """
+    return compare_runs([(name, [lines]) for name, lines in systems], references, tokenize, resamples)
+
+
+def compare_runs(systems, references, tokenize, resamples):
+    """The same of several runs of each system, [(name, [hypotheses of a run])]: see `significance.compare_runs`."""
     result = {}
     for metric in (BLEU(tokenize=tokenize), CHRF()):
-        name, signature, numbers = significance.compare(systems, references, metric, resamples)
+        name, signature, numbers = significance.compare_runs(systems, references, metric, resamples)
         result[name] = {"signature": signature, "systems": numbers}
     return result
 

@@ -26,16 +26,34 @@ def compare(systems, references, metric, resamples):
 
     The last three are None for the control.
     """
-    statistics = [np.array(metric._extract_corpus_statistics(lines, [references])) for _, lines in systems]
-    whole = [metric._compute_score_from_stats(per_sentence.sum(0)) for per_sentence in statistics]
+    return compare_runs([(name, [lines]) for name, lines in systems], references, metric, resamples)
+
+
+def compare_runs(systems, references, metric, resamples):
+    """The same of several runs of each system: the score is the mean of the runs'.
+
+    A resample has the same sentences for all runs, so that the test is of these runs' mean on other sentences; how much
+    other runs would differ is shown by ``scores`` and ``differences`` of each run, which are there where it is not one.
+
+    Args:
+        systems: [(name, [hypotheses of a run])]; the runs stand in the same order in each system.
+    """
+
+    def of_sentences(lines):
+        return np.array(metric._extract_corpus_statistics(lines, [references]))
+
+    statistics = [[of_sentences(lines) for lines in of_runs] for _, of_runs in systems]
+    whole = [[metric._compute_score_from_stats(run.sum(0)) for run in of_runs] for of_runs in statistics]
+    scores = np.array([[run.score for run in of_runs] for of_runs in whole])
 
     seed = os.environ.get("SACREBLEU_SEED", "12345").lower()
     generator = np.random.default_rng(None if seed == "none" else int(seed))
     resampled = np.empty((len(systems), resamples))
     for column in range(resamples):
         chosen = generator.choice(len(references), size=len(references))
-        for row, per_sentence in enumerate(statistics):
-            resampled[row, column] = metric._compute_score_from_stats(per_sentence[chosen].sum(0)).score
+        for row, of_runs in enumerate(statistics):
+            found = [metric._compute_score_from_stats(run[chosen].sum(0)).score for run in of_runs]
+            resampled[row, column] = np.mean(found)
 
     numbers = {}
     for row, (name, _) in enumerate(systems):
@@ -43,16 +61,19 @@ def compare(systems, references, metric, resamples):
         difference = interval = p_value = None
         if row > 0:
             differences = resampled[row] - resampled[0]
-            difference = float(whole[row].score - whole[0].score)
+            difference = float(scores[row].mean() - scores[0].mean())
             interval = [float(bound) for bound in np.percentile(differences, (2.5, 97.5))]
             p_value = two_sided(differences)
-        numbers[name] = {"score": float(whole[row].score), "mean": float(mean), "ci": float(ci)}
+        numbers[name] = {"score": float(scores[row].mean()), "mean": float(mean), "ci": float(ci)}
         numbers[name].update(difference=difference, interval=interval, p_value=p_value)
+        if len(whole[row]) > 1:
+            numbers[name]["scores"] = scores[row].tolist()
+            numbers[name]["differences"] = (scores[row] - scores[0]).tolist() if row > 0 else None
 
     signature = metric.get_signature()
     signature.update("bs", resamples)
     signature.update("seed", seed)
-    return whole[0].name, signature.format(), numbers
+    return whole[0][0].name, signature.format(), numbers
 
 
 def two_sided(differences):
