@@ -16,7 +16,7 @@ from .side import Side
 
 MOST_TOKENS, LEAST_TOKENS = 8192, 256
 LARGEST_TABLE = {"cpu": 1 << 22, "cuda": 1 << 28}
-"""Log-probabilities, tokens x vocabulary, of a batch: 16 MiB fit into a CPU's cache, 1 GiB beside a model on a GPU."""
+"""Tokens x vocabulary of a batch: on a CPU what was fastest (README, "Speed and memory"); on a GPU not measured."""
 
 ScoreBatches = Callable[[Marginal, Dataset, Sequence[np.ndarray]], Iterator[np.ndarray]]
 """Gives the scores of batches, which are indices of sentences, in their order."""
