@@ -9,6 +9,7 @@ import torch
 from fairseq import tasks
 from fairseq.models import ARCH_MODEL_REGISTRY
 
+from fairseq_dsl.compat import HAS_FAST_PATH
 from fairseq_dsl.errors import BadInput
 from fairseq_dsl.models import check_architecture
 from fairseq_dsl.output_layer import Projected, left_out, output_layer_of
@@ -20,6 +21,7 @@ SIZES = {
 }  # fmt: skip
 ADAPTIVE = ("--adaptive-softmax-cutoff", "5,9")
 LINEAR, CONVOLUTION = "decoder.output_projection", "decoder.fc3"
+LIGHTCONV = None if HAS_FAST_PATH else LINEAR  # fairseq 0.12.2's has a matrix, and no layer
 LAYERS = {
     ("transformer_tiny", ()): LINEAR,
     ("transformer", ("--share-all-embeddings",)): LINEAR,
@@ -29,8 +31,8 @@ LAYERS = {
     ("transformer_align", ()): LINEAR,
     ("transformer_align", ("--full-context-alignment",)): LINEAR,
     ("bart_base", ()): LINEAR,
-    ("lightconv", ()): LINEAR,
-    ("lightconv", ("--share-all-embeddings",)): LINEAR,
+    ("lightconv", ()): LIGHTCONV,
+    ("lightconv", ("--share-all-embeddings",)): LIGHTCONV,
     ("lstm", ()): "decoder.fc_out",
     ("lstm", ("--decoder-out-embed-dim", 6)): "decoder.fc_out",
     ("lstm", ("--share-decoder-input-output-embed",)): "decoder",
