@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..directions import Direction
 from ..likelihood import TokenLikelihood
+from ..models.dual_translation import CRITICS
 from ..objectives import TokenScores, score_targets, smoothed_scores
 from ..output_layer import Projected, left_out
 from .resources import Pair, Resources
@@ -69,7 +70,7 @@ class Outputs:
             inputs.setdefault(direction, []).append(batch["net_input"])
         with left_out({pair.models[direction]: of_one[0] for direction, of_one in inputs.items()}):
             made = pair(inputs, texts) if texts else pair(inputs)
-        self._log_odds: Dict[str, Tensor] = made.pop("critics") if texts else {}
+        self._log_odds: Dict[str, Tensor] = made.pop(CRITICS) if texts else {}
         found = {direction: iter(outputs) for direction, outputs in made.items()}
         self._outputs = {key: next(found[direction]) for key, (direction, _) in distinct.items()}
         self._likelihoods: Dict[int, TokenLikelihood] = {}

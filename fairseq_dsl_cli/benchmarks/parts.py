@@ -61,13 +61,8 @@ def marginals(bench):
         words = [folder, "--task", "language_modeling", "--path", path, "--gen-subset", "train"]
         words += ["--sample-break-mode", "eos", "--tokens-per-sample", str(tokens_per_sample(path))]
         vocabulary = len(Dictionary.load(f"{folder}/dict.txt"))
-        words += [
-            "--max-tokens",
-            str(tokens_of_batch(vocabulary, bench.device)),
-            "--required-batch-size-multiple",
-            "1",
-            *bench.common,
-        ]
+        words += ["--max-tokens", str(tokens_of_batch(vocabulary, bench.device))]
+        words += ["--required-batch-size-multiple", "1", *bench.common]
         evaluations.append(configuration(options.get_eval_lm_parser(), words))
 
     def start(cache):

@@ -1,10 +1,10 @@
 """Every architecture that fairseq registers: it trains a pair and translates, or is refused by name, in one line."""
 
-import argparse
 import inspect
 import re
 
 import pytest
+from architectures import small
 from commands import TASK, generate, train
 from fairseq.models import ARCH_MODEL_REGISTRY
 
@@ -17,20 +17,6 @@ TRAINED = {
     "BARTModel", "FConvModel", "FConvModelSelfAtt", "LSTMModel", "LightConvModel", "TransformerAlignModel",
     "TransformerModel",
 }  # fmt: skip
-SIZES = {"embed-dim": 8, "ffn-embed-dim": 8, "out-embed-dim": 8, "hidden-size": 8, "conv-dim": 8}
-SIZES.update({"attention-heads": 2, "layers": 1, "kernel-size-list": "[3]"})
-
-
-def small(arch):
-    """Flags that make the architecture small, for those that it has."""
-    parser = argparse.ArgumentParser(add_help=False, conflict_handler="resolve")
-    ARCH_MODEL_REGISTRY[arch].add_args(parser)
-    for action in parser._actions:
-        flag = action.option_strings[-1]
-        side, _, size = flag[2:].partition("-")
-        if side in ("encoder", "decoder") and size in SIZES:
-            convolutions = size == "layers" and action.type is str
-            yield from (flag, "[(8,3)]" if convolutions else SIZES[size])
 
 
 @pytest.mark.parametrize("model", CLASSES, ids=lambda model: model.__name__)

@@ -1,11 +1,11 @@
 """Which models' logits are left out: each of fairseq's translation architectures; and that nothing changes by it."""
 
-import argparse
 import contextlib
 
 import pytest
 import tiny
 import torch
+from architectures import small
 from fairseq import tasks
 from fairseq.models import ARCH_MODEL_REGISTRY
 
@@ -15,10 +15,6 @@ from fairseq_dsl.models import check_architecture
 from fairseq_dsl.output_layer import Projected, left_out, output_layer_of
 from fairseq_dsl.terms import Outputs
 
-SIZES = {
-    "embed-dim": 8, "ffn-embed-dim": 12, "out-embed-dim": 8, "hidden-size": 8, "conv-dim": 8, "attention-heads": 2,
-    "layers": 1, "kernel-size-list": "[3]",
-}  # fmt: skip
 ADAPTIVE = ("--adaptive-softmax-cutoff", "5,9")
 LINEAR, CONVOLUTION = "decoder.output_projection", "decoder.fc3"
 LIGHTCONV = None if HAS_FAST_PATH else LINEAR  # fairseq 0.12.2's has a matrix, and no layer
@@ -43,18 +39,6 @@ LAYERS = {
     ("fconv_self_att", ()): CONVOLUTION,
 }
 """The module of each architecture, with these flags, whose logits are left out; None where they are made."""
-
-
-def small(arch):
-    """Flags that make an architecture small, for those that it has."""
-    parser = argparse.ArgumentParser(add_help=False, conflict_handler="resolve")
-    ARCH_MODEL_REGISTRY[arch].add_args(parser)
-    for action in parser._actions:
-        flag = action.option_strings[-1]
-        side, _, size = flag[2:].partition("-")
-        if side in ("encoder", "decoder") and size in SIZES:
-            convolutions = size == "layers" and action.type is str
-            yield from (flag, "[(8,3)]" if convolutions else SIZES[size])
 
 
 def built(folder, arch, flags=()):
