@@ -18,7 +18,7 @@ def critic_loss(real: Tensor, sampled: Tensor) -> Tensor:
         real: ``(sentences,)``, the logits of real sentences.
         sampled: ``(sentences, K)``, those of the samples of as many sentences of the other language.
 
-    >>> round(critic_loss(torch.tensor([0.0]), torch.tensor([[0.0, 0.0]])).item(), 4)  # 2 log 2: it cannot tell
+    >>> round(critic_loss(Tensor([0.0]), Tensor([[0.0, 0.0]])).item(), 4)  # 2 log 2: it cannot tell
     1.3863
     """
     return softplus(-real).sum() + softplus(sampled).mean(-1).sum()
@@ -29,7 +29,7 @@ def log_odds_reward(logits: Tensor, clip: float) -> Tensor:
 
     Its expectation over samples is, of the best critic and without the clip, -KL(P_model || P_data).
 
-    >>> log_odds_reward(torch.tensor([-9.0, 0.5]), clip=5)
+    >>> log_odds_reward(Tensor([-9.0, 0.5]), clip=5)
     tensor([-5.0000,  0.5000])
     """
     return logits.clamp(-clip, clip)
@@ -38,7 +38,7 @@ def log_odds_reward(logits: Tensor, clip: float) -> Tensor:
 def bigrams(sentences: List[Tensor]) -> Tuple[int, int]:
     """How many distinct bigrams some sentences have, and how many in all; the end of a sentence is a symbol too.
 
-    >>> bigrams([torch.tensor([5, 6, 5, 6, 2]), torch.tensor([6, 2])])
+    >>> bigrams([Tensor([5, 6, 5, 6, 2]), Tensor([6, 2])])
     (3, 5)
     """
     found = [pair for words in (sentence.tolist() for sentence in sentences) for pair in zip(words, words[1:])]
