@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+"""Runs an experiment: pairs of several methods and seeds, all of a seed from the same warm starts, and compares them.
+
+    scripts/experiments/run.py eutrans-300 --corpus DIR --out runs/eutrans-300 control dsl-0.01 back-translation
+
+A setting (settings/NAME.yaml) says which part of a corpus is used, how large the models are and how long they are
+trained; a method (methods.yaml) is a script of scripts/methods/ with flags. The first method is the control. Each pair
+translates the test set by a beam of 5, and with dual inference. OUT/results.json has the scores of all seeds together,
+as of `fairseq-dsl compare`, and what the runs logged. Run again, with more methods or seeds too, it goes on where it
+was.
+"""
+
+import itertools
+import json
+import os
+import shlex
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import yaml
+from curves import curves
+
+from fairseq_dsl_cli import arguments, children, main, texts
+
+HERE = Path(__file__).resolve().parent
+SCRIPTS = HERE.parent
+METHODS = yaml.safe_load((HERE / "methods.yaml").read_text(encoding="utf-8"))
+SETTINGS = {path.stem: path for path in sorted((HERE / "settings").glob("*.yaml"))}
+
+
+class Experiment:
+    """The folders and commands of an experiment; each command does nothing where it is done already."""
+
+    def __init__(self, setting, out, flags):
+        self.setting, self.out, self.flags = setting, out, flags
+        self.languages = setting["languages"]
+        self.data = out / "bin"
+
+    def texts(self, corpus):
+        """The commands that make the data."""
+        languages = ["-s", self.languages[0], "-t", self.languages[1]]
+        given = {f"--{name}": value for name, value in self.setting["text"].items()}
+        files = {flag: corpus / given[flag] for flag in ("--train", "--valid", "--test", "--mono") if flag in given}
+        text = self.out / "text"
+        yield [sys.executable, HERE / "text.py", *languages, *flat({**given, **files}), text]
+        options = {"--raw": text / "raw", "--mono": text / "mono", "--vocab-size": self.setting["vocabulary"]}
+        yield ["fairseq-dsl", "prepare", *languages, *flat(options), "--out", self.data]
+
+    def link_all_text(self):
+        """Make a data folder for each language model: all text of its language, parallel and monolingual."""
+        for language in self.languages:
+            parallel, mono = (self.out / f"bin-{kind}.{language}" for kind in ("lm", "mono"))
+            folder = self.all_text(language)
+            folder.mkdir(exist_ok=True)
+            for ending in ("bin", "idx"):
+                link(folder / f"train.{ending}", mono / f"train.{ending}")
+                link(folder / f"train1.{ending}", parallel / f"train.{ending}")  # fairseq combines the two
+                link(folder / f"valid.{ending}", parallel / f"valid.{ending}")
+            link(folder / "dict.txt", parallel / "dict.txt")
+
+    def all_text(self, language):
+        return self.out / f"all.{language}"
+
+    def language_model(self, language):
+        return self.out / f"lm.{language}"
+
+    def warm_start(self, seed, pair):
+        return self.out / f"seed{seed}" / "-".join(pair)
+
+    def pair(self, seed, method):
+        return self.out / f"seed{seed}" / method
+
+    def language_models(self):
+        flags = zip(("--source-lm", "--target-lm"), self.languages)
+        return flat({flag: best(self.language_model(language)) for flag, language in flags})
+
+    def warm_starts(self, seeds):
+        """The commands that train the language models, and the models of both directions."""
+        for language in self.languages:
+            folders = [self.all_text(language), self.language_model(language)]
+            yield [SCRIPTS / "train_lm.sh", *folders, *self.options("language_model")]
+        for seed, pair in itertools.product(seeds, (self.languages, self.languages[::-1])):
+            script = [SCRIPTS / "train_translation.sh", self.data, *pair, self.warm_start(seed, pair)]
+            yield [*script, *self.options("warm_start"), "--seed", seed]
+
+    def pairs(self, seeds, methods):
+        """The commands that train the pairs."""
+        for seed, method in itertools.product(seeds, methods):
+            script, *own = shlex.split(METHODS[method])
+            models = zip(("--primal-checkpoint", "--dual-checkpoint"), (self.languages, self.languages[::-1]))
+            starts = flat({flag: best(self.warm_start(seed, pair)) for flag, pair in models})
+            text = zip(("--source-mono", "--target-mono"), self.languages)
+            mono = flat({flag: self.out / f"bin-mono.{language}" for flag, language in text})
+            if script in ("control", "dsl", "minimum-risk"):
+                mono = []
+            command = [SCRIPTS / f"methods/{script}.sh", self.data, *self.languages, self.pair(seed, method)]
+            yield [*command, *starts, *self.language_models(), *mono, *self.options("pair"), "--seed", seed, *own]
+
+    def options(self, kind):
+        return [*shlex.split(self.setting[kind]), *self.flags]
+
+    def evaluation(self, seed, methods, jobs):
+        control, *others = [f"{method}={best(self.pair(seed, method))}" for method in methods]
+        starts = ",".join(str(best(self.warm_start(seed, pair))) for pair in (self.languages, self.languages[::-1]))
+        systems = [f"warm start={starts}", *others]
+        command = ["fairseq-dsl", "evaluate", "--data-bin", self.data, "-s", self.languages[0], "-t", self.languages[1]]
+        command += ["--baseline", control, *itertools.chain(*(["--system", system] for system in systems))]
+        command += ["--dual-inference", *self.language_models(), "--jobs", jobs, *self.flags]
+        return [*command, "--output", self.out / f"seed{seed}" / "evaluation"]
+
+    def results(self, seeds, methods):
+        """What is kept of an experiment."""
+        return {
+            "setting": self.setting,
+            "seeds": seeds,
+            "methods": {method: METHODS[method] for method in methods},
+            "comparison": json.loads((self.out / "comparison.json").read_text(encoding="utf-8")),
+            "language models": {language: curves(self.language_model(language)) for language in self.languages},
+            "warm starts": {
+                "-".join(pair): [curves(self.warm_start(seed, pair)) for seed in seeds]
+                for pair in (self.languages, self.languages[::-1])
+            },
+            "pairs": {method: [curves(self.pair(seed, method)) for seed in seeds] for method in methods},
+        }
+
+
+def best(folder):
+    return folder / "checkpoint_best.pt"
+
+
+def flat(options):
+    return list(itertools.chain(*options.items()))
+
+
+def link(path, target):
+    if not path.is_symlink():
+        path.symlink_to(target.resolve())
+
+
+def call(command):
+    """Run a command and print what it does; its exit code is 0, or this one ends."""
+    words = [str(word) for word in command]
+    print(f"$ {shlex.join(words)}", flush=True)
+    process = children.start(words, stdout=None, stderr=None)
+    if code := process.wait():
+        sys.exit(f"run.py: exit code {code} of: {shlex.join(words)}")
+
+
+def at_once(commands, jobs):
+    """Run commands, so many at the same time; where one fails, those that have begun run to their end."""
+    with ThreadPoolExecutor(jobs) as pool:
+        running = [pool.submit(call, command) for command in commands]
+        try:
+            for future in running:
+                future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def run():
+    parser = arguments.Parser(__doc__)
+    add = parser.add_argument
+    add("setting", metavar="SETTING", choices=SETTINGS, help=f"one of {', '.join(SETTINGS)}")
+    add("methods", metavar="METHOD", nargs="+", choices=METHODS, help=f"the control, and others: {', '.join(METHODS)}")
+    add("--corpus", type=arguments.input_folder, required=True, metavar="DIR", help="folder of the corpora")
+    add("--out", type=arguments.output_folder, required=True, metavar="DIR", help="folder for all that is made")
+    add("--seeds", type=arguments.positive, nargs="+", default=[1, 2, 3], metavar="SEED", help="default: 1 2 3")
+    add("--jobs", type=arguments.positive, default=2, help="trainings at the same time (default: %(default)s)")
+    add("--flags", type=shlex.split, default=[], help="more flags of all trainings, such as '--cpu' (default: none)")
+    args = parser.parse_args()
+    os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    setting = yaml.safe_load(SETTINGS[args.setting].read_text(encoding="utf-8"))
+    experiment = Experiment(setting, Path(args.out), args.flags)
+
+    for command in experiment.texts(Path(args.corpus)):
+        call(command)
+    experiment.link_all_text()
+    at_once(experiment.warm_starts(args.seeds), args.jobs)
+    at_once(experiment.pairs(args.seeds, args.methods), args.jobs)
+    for seed in args.seeds:
+        call(experiment.evaluation(seed, args.methods, args.jobs))
+    comparison = Path(args.out) / "comparison.json"
+    evaluations = [experiment.out / f"seed{seed}" / "evaluation" / "evaluation.json" for seed in args.seeds]
+    call(["fairseq-dsl", "compare", *evaluations, "--output", comparison])
+    results = experiment.results(args.seeds, args.methods)
+    texts.write(Path(args.out) / "results.json", json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main.end("run.py", run)
