@@ -3,9 +3,9 @@
     fairseq-dsl compare seed1/evaluation.json seed2/evaluation.json seed3/evaluation.json --output comparison.json
 
 Each run is what `fairseq-dsl evaluate` wrote: of systems of the same names, on the same test set. Prints the mean of
-the runs' scores, its difference from the control's with the 95% interval and the p-value of a two-sided paired
-bootstrap test, in which each resample has the same sentences for all runs, and the difference of each run: sentences
-and runs are chance of two kinds, and a difference that is to be trusted stands against both.
+the runs' scores, its difference from the control's (or another's: --baseline) with the 95% interval and the p-value of
+a two-sided paired bootstrap test, in which each resample has the same sentences for all runs, and the difference of
+each run: sentences and runs are chance of two kinds, and a difference that is to be trusted stands against both.
 """
 
 import json
@@ -15,7 +15,8 @@ from pathlib import Path
 
 from . import arguments, texts
 from .arguments import Parser
-from .reporting.markdown import markdown_table, parse_evaluation
+from .reporting.comparisons import table
+from .reporting.markdown import parse_evaluation
 
 
 def add_arguments(parser: Parser) -> None:
@@ -27,6 +28,7 @@ def add_arguments(parser: Parser) -> None:
         metavar="FILE",
         help="write all numbers, as JSON (default: nowhere)",
     )
+    add("--baseline", metavar="NAME", help="the system that the others are held against (default: the evaluations')")
     add("--resamples", type=arguments.positive, default=1000, help="resamples of the bootstrap (default: %(default)s)")
 
 
@@ -45,7 +47,10 @@ def run(parser: Parser, args: Namespace) -> None:
             parser.error(
                 f"text: expected that of the first evaluation, {first['text']}, found another in {other['text']}"
             )
-    result = compare(args.runs, args.resamples)
+    baseline = args.baseline or first["baseline"]
+    if baseline not in first["systems"]:
+        parser.error(f"--baseline: expected one of {', '.join(first['systems'])}, found {baseline!r}")
+    result = compare(args.runs, baseline, args.resamples)
     if args.output:
         texts.write(Path(args.output), json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     print(table(result))
@@ -59,17 +64,16 @@ def hypotheses(evaluation, system, direction):
     return texts.read_lines(evaluation["hypotheses"][system][direction])
 
 
-def compare(evaluations, resamples):
+def compare(evaluations, baseline, resamples):
     """The content of comparison.json: like evaluation.json, with the scores and differences of each run."""
     from .evaluation import scores
 
     first = evaluations[0]
-    result = {key: first[key] for key in ("subset", "sentences", "languages", "baseline")}
-    result.update(runs=len(evaluations), systems=list(first["systems"]), directions={})
+    result = {key: first[key] for key in ("subset", "sentences", "languages")}
+    result.update(baseline=baseline, runs=len(evaluations), systems=list(first["systems"]), directions={})
     for source, target in (first["languages"], reversed(first["languages"])):
         direction = f"{source}-{target}"
-        # The control is the first of those that are compared.
-        names = sorted(first["systems"], key=lambda name: name != first["baseline"])
+        names = sorted(first["systems"], key=lambda name: name != baseline)  # it is the first
         systems = [(name, [hypotheses(run, name, direction) for run in evaluations]) for name in names]
         tokenizer = tokenizer_of(first["directions"][direction]["BLEU"]["signature"])
         result["directions"][direction] = scores.compare_runs(systems, references(first, target), tokenizer, resamples)
@@ -85,31 +89,3 @@ def tokenizer_of(signature):
     '13a'
     """
     return re.search(r"\btok:([^|]+)", signature)[1]
-
-
-def table(result):
-    """The numbers as Markdown, a table for each direction."""
-    parts = []
-    for direction, metrics in result["directions"].items():
-        header = [direction]
-        for name in metrics:
-            header += [name, f"against {result['baseline']}", "p", "each run"]
-        rows = [[name, *cells_of(metrics, name)] for name in result["systems"]]
-        parts += [markdown_table([header, *rows]), ""]
-        parts += [f"{name}: `{metric['signature']}`" for name, metric in metrics.items()]
-        parts.append("")
-    return "\n".join(parts).rstrip()
-
-
-def cells_of(metrics, name):
-    cells = []
-    for metric in metrics.values():
-        numbers = metric["systems"][name]
-        cells.append(f"{numbers['score']:.2f}")
-        if numbers["p_value"] is None:
-            cells += ["", "", ", ".join(f"{score:.1f}" for score in numbers["scores"])]
-            continue
-        low, high = numbers["interval"]
-        cells += [f"{numbers['difference']:+.2f} [{low:+.2f}, {high:+.2f}]", f"{numbers['p_value']:.3f}"]
-        cells.append(", ".join(f"{difference:+.1f}" for difference in numbers["differences"]))
-    return cells

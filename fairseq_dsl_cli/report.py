@@ -6,7 +6,12 @@
 A run is a folder with a train.log (fairseq's `--log-format json --log-file`). Runs of a pair of models are drawn by
 direction, with their duality gap, their BLEU and what their method logs of its samples; all others (language models,
 warm starts) by their perplexity. Of the evaluation come the test set's BLEU, with confidence intervals, and the duality
-gaps before and after training, if it has them. Requires matplotlib.
+gaps before and after training, if it has them. Of comparisons over several seeds (`fairseq-dsl compare --output`) come
+the tables and a plot of what each system gained:
+
+    fairseq-dsl report --output results.md --comparison "3,000 pairs=3k.json" --comparison "6,000 pairs=6k.json"
+
+Requires matplotlib.
 """
 
 from argparse import Namespace
@@ -15,7 +20,7 @@ from pathlib import Path
 
 from . import arguments, texts
 from .arguments import Parser
-from .reporting import markdown
+from .reporting import comparisons, markdown
 from .reporting.runs import best, parse_run
 
 
@@ -24,7 +29,7 @@ def add_arguments(parser: Parser) -> None:
     add(
         "--run",
         action="append",
-        required=True,
+        default=[],
         type=parse_run,
         metavar="NAME=DIR",
         help="a training run; may be repeated",
@@ -34,6 +39,14 @@ def add_arguments(parser: Parser) -> None:
         type=markdown.parse_evaluation,
         metavar="FILE",
         help="evaluation.json of fairseq-dsl evaluate (default: no table and no translations)",
+    )
+    add(
+        "--comparison",
+        action="append",
+        default=[],
+        type=comparisons.parse_comparison,
+        metavar="NAME=FILE",
+        help="what fairseq-dsl compare wrote of several runs; may be repeated",
     )
     add(
         "--output",
@@ -62,11 +75,13 @@ def add_arguments(parser: Parser) -> None:
 def run(parser: Parser, args: Namespace) -> None:
     if find_spec("matplotlib") is None:
         parser.exit(1, f"{parser.prog}: error: requires matplotlib: pip install matplotlib\n")
-    write(args, args.run, args.evaluation)
+    if not (args.run or args.comparison):
+        parser.error("expected --run NAME=DIR or --comparison NAME=FILE")
+    write(args, args.run, args.evaluation, args.comparison)
     print(f"wrote {args.output}")
 
 
-def write(args, runs, evaluation):
+def write(args, runs, evaluation, compared=()):
     """Writes the plots, and then the report that shows them."""
     from .reporting import evaluation_plots, plots  # takes a second
 
@@ -84,12 +99,18 @@ def write(args, runs, evaluation):
         ]
     if args.note:
         lines += [args.note, ""]
-    pictures = evaluation_plots.draw_all(evaluation, args.warm_start, output.parent) if evaluation else []
-    for title, picture in [*pictures, *plots.draw_all(runs, output.parent)]:
+    for name, comparison in compared:
+        lines += [f"## {name}", "", comparisons.section(comparison), ""]
+    pictures = comparisons.draw_all(compared, output.parent)
+    pictures += evaluation_plots.draw_all(evaluation, args.warm_start, output.parent) if evaluation else []
+    pictures += plots.draw_all(runs, output.parent)
+    for title, picture in pictures:
         lines += [f"## {title}", "", f"![{title}]({picture})", ""]
-    lines += [markdown.markdown_table(best(runs)), ""]
+    if runs:
+        lines += [markdown.markdown_table(best(runs)), ""]
     if evaluation:
         lines += ["## Translations", "", markdown.samples(evaluation, args.samples), ""]
     commands = [run.command for run in runs if run.command] + (evaluation["commands"] if evaluation else [])
-    lines += ["## Commands", "", "```", *commands, "```", ""]
+    if commands:
+        lines += ["## Commands", "", "```", *commands, "```", ""]
     texts.write(output, "\n".join(lines))

@@ -35,6 +35,7 @@ class Experiment:
     def __init__(self, setting, out, flags):
         self.setting, self.out, self.flags = setting, out, flags
         self.languages = setting["languages"]
+        self.directions = (self.languages, self.languages[::-1])
         self.data = out / "bin"
 
     def texts(self, corpus):
@@ -51,16 +52,13 @@ class Experiment:
         """Make a data folder for each language model: all text of its language, parallel and monolingual."""
         for language in self.languages:
             parallel, mono = (self.out / f"bin-{kind}.{language}" for kind in ("lm", "mono"))
-            folder = self.all_text(language)
+            folder = self.out / f"all.{language}"
             folder.mkdir(exist_ok=True)
             for ending in ("bin", "idx"):
                 link(folder / f"train.{ending}", mono / f"train.{ending}")
                 link(folder / f"train1.{ending}", parallel / f"train.{ending}")  # fairseq combines the two
                 link(folder / f"valid.{ending}", parallel / f"valid.{ending}")
             link(folder / "dict.txt", parallel / "dict.txt")
-
-    def all_text(self, language):
-        return self.out / f"all.{language}"
 
     def language_model(self, language):
         return self.out / f"lm.{language}"
@@ -78,9 +76,9 @@ class Experiment:
     def warm_starts(self, seeds):
         """The commands that train the language models, and the models of both directions."""
         for language in self.languages:
-            folders = [self.all_text(language), self.language_model(language)]
+            folders = [self.out / f"all.{language}", self.language_model(language)]
             yield [SCRIPTS / "train_lm.sh", *folders, *self.options("language_model")]
-        for seed, pair in itertools.product(seeds, (self.languages, self.languages[::-1])):
+        for seed, pair in itertools.product(seeds, self.directions):
             script = [SCRIPTS / "train_translation.sh", self.data, *pair, self.warm_start(seed, pair)]
             yield [*script, *self.options("warm_start"), "--seed", seed]
 
@@ -88,7 +86,7 @@ class Experiment:
         """The commands that train the pairs."""
         for seed, method in itertools.product(seeds, methods):
             script, *own = shlex.split(METHODS[method])
-            models = zip(("--primal-checkpoint", "--dual-checkpoint"), (self.languages, self.languages[::-1]))
+            models = zip(("--primal-checkpoint", "--dual-checkpoint"), self.directions)
             starts = flat({flag: best(self.warm_start(seed, pair)) for flag, pair in models})
             text = zip(("--source-mono", "--target-mono"), self.languages)
             mono = flat({flag: self.out / f"bin-mono.{language}" for flag, language in text})
@@ -102,26 +100,43 @@ class Experiment:
 
     def evaluation(self, seed, methods, jobs):
         control, *others = [f"{method}={best(self.pair(seed, method))}" for method in methods]
-        starts = ",".join(str(best(self.warm_start(seed, pair))) for pair in (self.languages, self.languages[::-1]))
+        starts = ",".join(str(best(self.warm_start(seed, pair))) for pair in self.directions)
         systems = [f"warm start={starts}", *others]
         command = ["fairseq-dsl", "evaluate", "--data-bin", self.data, "-s", self.languages[0], "-t", self.languages[1]]
         command += ["--baseline", control, *itertools.chain(*(["--system", system] for system in systems))]
         command += ["--dual-inference", *self.language_models(), "--jobs", jobs, *self.flags]
         return [*command, "--output", self.out / f"seed{seed}" / "evaluation"]
 
+    def comparisons(self, seeds, methods):
+        """The commands that hold all systems against the control, and against the setting's other baselines."""
+        evaluations = [self.out / f"seed{seed}" / "evaluation" / "evaluation.json" for seed in seeds]
+        for baseline in self.baselines(methods):
+            options = ["--baseline", baseline, "--output", self.comparison(baseline)]
+            yield ["fairseq-dsl", "compare", *evaluations, *options]
+
+    def baselines(self, methods):
+        """The control, and those of the setting that are there."""
+        systems = {system for method in methods for system in (method, f"{method} + dual inference")}
+        return [methods[0], *(name for name in self.setting["baselines"] if name in systems and name != methods[0])]
+
+    def comparison(self, baseline):
+        return self.out / f"against {baseline}.json"
+
     def results(self, seeds, methods):
-        """What is kept of an experiment."""
+        """What is kept of an experiment: the comparison with the control, others, and what was run and logged."""
+        starts = {"-".join(pair): [self.warm_start(seed, pair) for seed in seeds] for pair in self.directions}
+        pairs = {method: [self.pair(seed, method) for seed in seeds] for method in methods}
+        models = {f"LM {language}": [self.language_model(language)] for language in self.languages}
+        runs = {**pairs, **starts, **models}
+        files = [self.comparison(baseline) for baseline in self.baselines(methods)]
+        control, *others = [json.loads(file.read_text(encoding="utf-8")) for file in files]
         return {
+            **control,
             "setting": self.setting,
             "seeds": seeds,
             "methods": {method: METHODS[method] for method in methods},
-            "comparison": json.loads((self.out / "comparison.json").read_text(encoding="utf-8")),
-            "language models": {language: curves(self.language_model(language)) for language in self.languages},
-            "warm starts": {
-                "-".join(pair): [curves(self.warm_start(seed, pair)) for seed in seeds]
-                for pair in (self.languages, self.languages[::-1])
-            },
-            "pairs": {method: [curves(self.pair(seed, method)) for seed in seeds] for method in methods},
+            "against others": others,
+            "logs": {name: [curves(folder) for folder in folders] for name, folders in runs.items()},
         }
 
 
@@ -167,11 +182,11 @@ def run():
     add("--out", type=arguments.output_folder, required=True, metavar="DIR", help="folder for all that is made")
     add("--seeds", type=arguments.positive, nargs="+", default=[1, 2, 3], metavar="SEED", help="default: 1 2 3")
     add("--jobs", type=arguments.positive, default=2, help="trainings at the same time (default: %(default)s)")
-    add("--flags", type=shlex.split, default=[], help="more flags of all trainings, such as '--cpu' (default: none)")
+    add("--cpu", action="store_true", help="use no GPU (default: a GPU where there is one)")
     args = parser.parse_args()
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     setting = yaml.safe_load(SETTINGS[args.setting].read_text(encoding="utf-8"))
-    experiment = Experiment(setting, Path(args.out), args.flags)
+    experiment = Experiment(setting, Path(args.out), ["--cpu"] if args.cpu else [])
 
     for command in experiment.texts(Path(args.corpus)):
         call(command)
@@ -180,9 +195,8 @@ def run():
     at_once(experiment.pairs(args.seeds, args.methods), args.jobs)
     for seed in args.seeds:
         call(experiment.evaluation(seed, args.methods, args.jobs))
-    comparison = Path(args.out) / "comparison.json"
-    evaluations = [experiment.out / f"seed{seed}" / "evaluation" / "evaluation.json" for seed in args.seeds]
-    call(["fairseq-dsl", "compare", *evaluations, "--output", comparison])
+    for command in experiment.comparisons(args.seeds, args.methods):
+        call(command)
     results = experiment.results(args.seeds, args.methods)
     texts.write(Path(args.out) / "results.json", json.dumps(results, indent=1) + "\n")
 

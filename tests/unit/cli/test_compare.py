@@ -130,3 +130,24 @@ def test_one_run_is_refused(three, capsys):
     with pytest.raises(SystemExit):
         run(["compare", three[0]])
     assert "expected two or more evaluations, found one" in capsys.readouterr().err
+
+
+def test_another_system_may_be_the_baseline(three, tmp_path, capsys):
+    results = {}
+    for name in ("control", "new"):
+        run(
+            ["compare", *three, "--baseline", name, "--output", str(tmp_path / "comparison.json"), "--resamples", "100"]
+        )
+        results[name] = json.loads((tmp_path / "comparison.json").read_text())
+        assert results[name]["baseline"] == name
+    for direction in ("de-en", "en-de"):
+        new, control = (
+            results[baseline]["directions"][direction]["BLEU"]["systems"][system]
+            for baseline, system in (("control", "new"), ("new", "control"))
+        )
+        assert new["difference"] == pytest.approx(-control["difference"])
+        assert new["p_value"] == control["p_value"]
+    assert "against new" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        run(["compare", *three, "--baseline", "old"])
+    assert "--baseline: expected one of new, control, alike, found 'old'" in capsys.readouterr().err
