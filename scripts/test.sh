@@ -15,6 +15,7 @@ if [[ $# -eq 0 ]]; then
         "$python" -m $check || { echo "test.sh: \`$check\` failed (see above); the tests were not run" >&2; exit 1; }
     done
     echo "== pytest"
+    set -- --numprocesses auto --maxprocesses 4 --dist worksteal # a process for each core; of 1 GB at most
 fi
 # One thread: the commands under test run small models, for which threads cost more than they bring. From the root, so
 # that the tests see the repository's plugin and not the installed copy.
