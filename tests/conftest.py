@@ -1,4 +1,4 @@
-"""What all tests share: the repository's plugin, one thread (small models would wait for threads), and quicker flags."""
+"""What all tests share: the repository's plugin, one thread (small models wait for threads), and quicker flags."""
 
 import copy
 import functools

@@ -49,17 +49,17 @@ def split(train, valid, test, pairs, test_size, more):
 
     Args:
         train, valid, test: distinct pairs of sentences.
-        pairs: how many pairs of `train` are parallel data.
+        pairs: how many pairs of `train` are parallel data, at most.
         test_size: how many pairs of `test` are the test set, at most.
         more: further monolingual sentences of each side.
     """
     seen = [set(side) for side in zip(*train)]
     new = [pair for pair in test if not any(sentence in side for sentence, side in zip(pair, seen))]
-    parallel = [set(side) for side in zip(*train[:pairs])]
-    mono = [
-        unaligned([sentence for sentence in (*rest, *others) if sentence not in known], random.Random(side))
-        for side, (rest, others, known) in enumerate(zip(zip(*train[pairs:]), more, parallel))
-    ]
+    mono = []
+    for side, others in enumerate(more):
+        known = {pair[side] for pair in train[:pairs]}
+        sentences = [*(pair[side] for pair in train[pairs:]), *others]
+        mono.append(unaligned([sentence for sentence in sentences if sentence not in known], random.Random(side)))
     return {"train": train[:pairs], "valid": valid, "test": new[:test_size]}, mono
 
 
@@ -77,15 +77,18 @@ def run():
     add("--valid", required=True, metavar="PREFIX")
     add("--test", required=True, metavar="PREFIX")
     add("--mono", metavar="PREFIX", help="more monolingual text, in PREFIX.LANG.gz (default: none)")
-    add("--pairs", type=arguments.positive, required=True, help="pairs of training")
+    add("--pairs", type=arguments.positive, required=True, help="pairs of training, at most")
     add("--test-size", type=arguments.positive, default=1000, help="pairs of test, at most (default: %(default)s)")
     add("out", metavar="OUT", type=arguments.output_folder)
     args = parser.parse_args()
     langs, out = (args.source_lang, args.target_lang), Path(args.out)
 
     train, valid, test = (pairs_of(prefix, langs) for prefix in (args.train, args.valid, args.test))
-    if len(train) <= args.pairs:
-        parser.error(f"--pairs {args.pairs}: expected fewer than {args.train} has, {len(train)} that are distinct")
+    if len(train) <= args.pairs and not args.mono:
+        parser.error(
+            f"--pairs {args.pairs}: leaves nothing of the {len(train)} distinct pairs in {args.train} as monolingual "
+            "text; expected fewer, or --mono"
+        )
     more = [lines_of(f"{args.mono}.{lang}.gz") if args.mono else [] for lang in langs]
     splits, mono = split(train, valid, test, args.pairs, args.test_size, more)
     for side, lang in enumerate(langs):
