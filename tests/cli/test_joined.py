@@ -22,11 +22,9 @@ from fairseq_dsl.models import DualTranslationModel
 DIRECTIONS = ("de-en", "en-de")
 
 
-@pytest.fixture(scope="module", params=["transformers", "transformer and lstm"])
-def plain(request, chain, tmp_path_factory):
-    """The plain checkpoint of each direction."""
-    if request.param == "transformers":
-        return chain.warm
+@pytest.fixture(scope="module")
+def plain(chain, tmp_path_factory):
+    """The plain checkpoint of each direction, a Transformer and an LSTM."""
     folder = tmp_path_factory.mktemp("lstm")
     return {**chain.warm, "en-de": train_translation(chain.data, "en-de", folder, arch=LSTM, updates=10)}
 

@@ -35,32 +35,29 @@ def two(primal, dual):
 
 
 WAYS = {
-    "an ordinary transformer": (TRANSFORMER, "TransformerModel", "TransformerModel"),
+    "an ordinary transformer": (TRANSFORMER, "TransformerModel", "TransformerModel", "separate"),
     "an ordinary transformer with shared embeddings": (
-        [*TRANSFORMER, "--share-all-embeddings"], "TransformerModel", "TransformerModel",
+        [*TRANSFORMER, "--share-all-embeddings"], "TransformerModel", "TransformerModel", "chain",
     ),
-    "an ordinary lstm": (LSTM, "LSTMModel", "LSTMModel"),
-    "an ordinary fconv": (FCONV, "FConvModel", "FConvModel"),
-    "transformer and lstm": (two(TRANSFORMER, LSTM), "TransformerModel", "LSTMModel"),
-    "lstm and transformer": (two(LSTM, TRANSFORMER), "LSTMModel", "TransformerModel"),
-    "fconv and lstm": (two(FCONV, LSTM), "FConvModel", "LSTMModel"),
+    "an ordinary lstm": (LSTM, "LSTMModel", "LSTMModel", "separate"),
+    "an ordinary fconv": (FCONV, "FConvModel", "FConvModel", "chain"),
+    "transformer and lstm": (two(TRANSFORMER, LSTM), "TransformerModel", "LSTMModel", "chain"),
+    "lstm and transformer": (two(LSTM, TRANSFORMER), "LSTMModel", "TransformerModel", "separate"),
+    "fconv and lstm": (two(FCONV, LSTM), "FConvModel", "LSTMModel", "separate"),
     "named architectures": (
         two(
             ["--arch", "transformer_tiny", "--dropout", "0.3"],
             ["--arch", "lstm_luong_wmt_en_de", *LSTM[2:], "--encoder-layers 1 --decoder-layers 1"],
         ),
-        "TransformerModel", "LSTMModel",
+        "TransformerModel", "LSTMModel", "chain",
     ),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("dictionaries", ["joined", "separate"])
 @pytest.mark.parametrize("way", WAYS)
-def test_architectures(chain, separate, tmp_path, way, dictionaries):
-    model, *classes = WAYS[way]
-    data = chain if dictionaries == "joined" else separate
-    if "shared" in way and dictionaries == "separate":
-        pytest.skip("shared embeddings take a joined dictionary")
+def test_architectures(request, tmp_path, way):
+    model, *classes, dictionaries = WAYS[way]
+    data = request.getfixturevalue(dictionaries)
     run = train(data.data, *TASK, *model, *lm_flags(data), "--max-update", 3, "--save-dir", tmp_path)
     assert len(run.stats["train_inner"]) == 3
     printed = [message for message in run.log if message.startswith("DualTranslationModel(")][0]
@@ -89,11 +86,10 @@ def test_own_flags_reach_the_model(chain, tmp_path):
     assert "encoder.layers.1.fc1.weight" not in direction_of(state, "de-en")
 
 
-@pytest.mark.parametrize("arch", [LSTM, FCONV], ids=["lstm", "fconv"])
-def test_warm_starts_of_other_architectures(chain, tmp_path, arch):
+def test_warm_starts_of_another_architecture(chain, tmp_path):
     flags = warm_flags(chain)
     for name, direction in (("--primal-checkpoint", "de-en"), ("--dual-checkpoint", "en-de")):
-        start = train_translation(chain.data, direction, tmp_path / direction, arch=arch, updates=2)
+        start = train_translation(chain.data, direction, tmp_path / direction, arch=LSTM, updates=2)
         flags[flags.index(name) + 1] = start
     run = train(
         chain.data, *TASK, *flags, *lm_flags(chain), "--max-update", 1, "--lr", 0, "--save-dir", tmp_path / "dual"
