@@ -9,7 +9,8 @@ A recipe finds or makes its text and calls `prepare`, which leaves four folders 
 
 and, from monolingual text, with the vocabulary of the parallel text and without its valid and test sentences:
 
-    OUT-mono.LANG   train (monolingual) and valid (parallel) like OUT-lm.LANG; train.LANG as plain text, and under spm/
+    OUT-mono.LANG   train (monolingual) and valid (parallel) like OUT-lm.LANG; train.LANG as plain text, and under spm/;
+                    and train1, the parallel text's train, which fairseq adds where it trains a language model
 
 Each folder contains `recipe.json`: a key of everything that the data depend on, the settings and the sizes. If all
 folders have the keys of a run, it has nothing to do; the first four do not depend on the monolingual text. Folders are
@@ -82,7 +83,7 @@ def prepare(
         )
     with staging(out, shown) as folder:
         if parallel_is_finished:
-            for name in (names[0], names[-1]):  # those that `_build_mono` reads
+            for name in names:  # `_build_mono` reads them
                 (folder / name).symlink_to(out.parent / name)
         else:
             _build(folder, names, langs, make_splits, args, {"key": key, "settings": settings})
@@ -130,6 +131,8 @@ def _build_mono(parent: Path, lang: str, mono: Path, args: argparse.Namespace, s
     sizes = splits.write_mono(mono, lang, plain, folder)
     pieces.encode(plain / _model_name(lang, args.separate), folder / f"train.{lang}", folder / "spm" / f"train.{lang}")
     binarize.binarize_mono(args.out.name, lang, parent, args.out.parent, args.workers)
+    for ending in ("bin", "idx"):
+        shutil.copyfile(parent / f"{args.out.name}-lm.{lang}" / f"train.{ending}", folder / f"train1.{ending}")
     _write_stamp(folder, {**stamp, "sizes": sizes})
 
 

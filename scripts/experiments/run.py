@@ -48,18 +48,6 @@ class Experiment:
         options = {"--raw": text / "raw", "--mono": text / "mono", "--vocab-size": self.setting["vocabulary"]}
         yield ["fairseq-dsl", "prepare", *languages, *flat(options), "--out", self.data]
 
-    def link_all_text(self):
-        """Make a data folder for each language model: all text of its language, parallel and monolingual."""
-        for language in self.languages:
-            parallel, mono = (self.out / f"bin-{kind}.{language}" for kind in ("lm", "mono"))
-            folder = self.out / f"all.{language}"
-            folder.mkdir(exist_ok=True)
-            for ending in ("bin", "idx"):
-                link(folder / f"train.{ending}", mono / f"train.{ending}")
-                link(folder / f"train1.{ending}", parallel / f"train.{ending}")  # fairseq combines the two
-                link(folder / f"valid.{ending}", parallel / f"valid.{ending}")
-            link(folder / "dict.txt", parallel / "dict.txt")
-
     def language_model(self, language):
         return self.out / f"lm.{language}"
 
@@ -76,8 +64,8 @@ class Experiment:
     def warm_starts(self, seeds):
         """The commands that train the language models, and the models of both directions."""
         for language in self.languages:
-            folders = [self.out / f"all.{language}", self.language_model(language)]
-            yield [SCRIPTS / "train_lm.sh", *folders, *self.options("language_model")]
+            all_text = self.out / f"bin-mono.{language}"  # of the pairs too
+            yield [SCRIPTS / "train_lm.sh", all_text, self.language_model(language), *self.options("language_model")]
         for seed, pair in itertools.product(seeds, self.directions):
             script = [SCRIPTS / "train_translation.sh", self.data, *pair, self.warm_start(seed, pair)]
             yield [*script, *self.options("warm_start"), "--seed", seed]
@@ -148,11 +136,6 @@ def flat(options):
     return list(itertools.chain(*options.items()))
 
 
-def link(path, target):
-    if not path.is_symlink():
-        path.symlink_to(target.resolve())
-
-
 def call(command):
     """Run a command and print what it does; its exit code is 0, or this one ends."""
     words = [str(word) for word in command]
@@ -190,7 +173,6 @@ def run():
 
     for command in experiment.texts(Path(args.corpus)):
         call(command)
-    experiment.link_all_text()
     at_once(experiment.warm_starts(args.seeds), args.jobs)
     at_once(experiment.pairs(args.seeds, args.methods), args.jobs)
     for seed in args.seeds:

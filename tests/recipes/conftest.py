@@ -26,6 +26,8 @@ def preprocess_calls(monkeypatch):
     def stand_in(arguments, folder, shown_folder):
         destination = arguments[arguments.index("--destdir") + 1]
         (folder / destination).mkdir(exist_ok=True)
+        for ending in ("bin", "idx"):
+            (folder / destination / f"train.{ending}").touch()
         calls.append(destination)
         return ""
 

@@ -2,6 +2,7 @@
 
 import gzip
 import re
+import shutil
 import unicodedata
 
 import pytest
@@ -93,6 +94,12 @@ def test_monolingual_text_is_added_to_finished_data(prepared):
     train, valid, lm_valid = (data_utils.load_indexed_dataset(str(path), dictionary)
                               for path in (made / "train", made / "valid", data / "x-lm.ko" / "valid"))  # fmt: skip
     assert [dictionary.string(sentence, "sentencepiece") for sentence in train] == new
+    # a language model is trained on all text, as fairseq combines train, train1, ...
+    combined = data_utils.load_indexed_dataset(str(made / "train"), dictionary, combine=True)
+    parallel = data_utils.load_indexed_dataset(str(data / "x-lm.ko" / "train"), dictionary)
+    assert [sentence.tolist() for sentence in combined] == [
+        sentence.tolist() for each in (train, parallel) for sentence in each
+    ]
     assert [sentence.tolist() for sentence in valid] == [sentence.tolist() for sentence in lm_valid]
     [command] = re.findall(r"^cd data && (fairseq-preprocess .*)$", done.stdout, re.MULTILINE)
     for path in re.findall(r"--(?:\w+pref|srcdict|destdir) (\S+)", command):
@@ -119,8 +126,7 @@ def test_a_second_run_works_only_where_something_changed(raw, tmp_path, preproce
     prepare(raw, options(out, separate=True))
     assert preprocess_calls == first * 3
     assert "The cat barks loudly." in (tmp_path / "data" / "x-text" / "test.en").read_text()
-    (tmp_path / "data" / "x-lm.en" / "recipe.json").unlink()
-    (tmp_path / "data" / "x-lm.en").rmdir()
+    shutil.rmtree(tmp_path / "data" / "x-lm.en")
     prepare(raw, options(out, separate=True))
     assert preprocess_calls == first * 4
 

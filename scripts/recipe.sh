@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# usage: scripts/recipe.sh DATA_BIN SOURCE TARGET FOLDER [flags of fairseq-train, for the pair]
+#
+# From data to the best pair of models that is known for it: language models, ordinary models of both directions, the
+# pair, the mean of its last checkpoints, and the weights of dual inference. See docs/results.md for what each step gains.
+#
+#   DATA_BIN   data of `fairseq-dsl prepare`, with what that made beside it
+#   SOURCE     language of the primal direction, e.g. de
+#   TARGET     the other language, e.g. en
+#   FOLDER     folder for all that is trained; the result is FOLDER/pair.pt, which translates with dual inference
+#
+# Where there is monolingual text (`fairseq-dsl prepare --mono`), of one language or both, the pair learns from it by
+# back-translation; else from the pairs alone, by dual supervised learning. The models are as large as the pairs allow.
+# Run again, it does nothing where it was done, and resumes where it was interrupted. JOBS (default: 1) is how many
+# trainings run at the same time, 1 or 2.
+set -euo pipefail
+source "$(dirname "$0")/common.sh"
+[[ ${1:-} == -h || ${1:-} == --help ]] && { usage "$0"; exit; }
+[[ $# -ge 4 ]] || { usage "$0" >&2; exit 2; }
+data=$1 x=$2 y=$3 folder=$4
+shift 4
+text=$data-text
+for split in train valid; do
+    [[ -f $text/$split.$x && -f $text/$split.$y ]] ||
+        die "$text: expected $split.$x and $split.$y of \`fairseq-dsl prepare -s $x -t $y --out $data\`"
+done
+
+# What differs from the defaults of the other scripts: the sizes, by what there is to learn from.
+pairs=$(wc -l <"$text/train.$x")
+if [[ $pairs -lt 10000 ]]; then
+    layers=2 width=128 inner=256 heads=4 dropout=0.3 tokens=1500 lr=0.002 warm_updates=1500 updates=600 every=100
+elif [[ $pairs -lt 200000 ]]; then
+    layers=3 width=256 inner=1024 heads=4 dropout=0.3 tokens=4096 lr=0.001 warm_updates=8000 updates=4000 every=500
+else
+    layers=6 width=512 inner=2048 heads=8 dropout=0.1 tokens=4096 lr=0.0007 warm_updates=50000 updates=20000 every=2000
+fi
+every=(--validate-interval-updates "$every" --save-interval-updates "$every")
+lm=(--decoder-layers 2 --decoder-embed-dim "$width" --decoder-input-dim "$width" --decoder-output-dim "$width"
+    --decoder-ffn-embed-dim "$inner" --decoder-attention-heads "$heads" --max-tokens "$tokens" --lr "$lr"
+    --max-update "$warm_updates" "${every[@]}")
+warm=(--encoder-layers "$layers" --encoder-embed-dim "$width" --encoder-ffn-embed-dim "$inner"
+    --encoder-attention-heads "$heads" --decoder-layers "$layers" --decoder-embed-dim "$width"
+    --decoder-ffn-embed-dim "$inner" --decoder-attention-heads "$heads" --dropout "$dropout"
+    --max-tokens "$tokens" --lr "$lr" --max-update "$warm_updates" "${every[@]}")
+pair=(--max-tokens "$tokens" --max-update "$updates" "${every[@]}" --keep-interval-updates 3)
+
+step() { printf '\n== %s\n' "$*"; }
+
+# Runs two commands, divided by `:::`, at the same time or one after the other.
+both() {
+    if [[ ${JOBS:-1} -gt 1 ]]; then
+        "$PYTHON" "$scripts/parallel.py" "$@"
+        return
+    fi
+    local command=()
+    for word in "$@" :::; do
+        [[ $word == ::: ]] || { command+=("$word"); continue; }
+        "${command[@]}"
+        command=()
+    done
+}
+
+step "1/5 language models"
+lms=()
+for lang in "$x" "$y"; do
+    all=$data-lm.$lang
+    [[ -d $data-mono.$lang ]] && all=$data-mono.$lang # which has the sentences of the pairs too
+    ((${#lms[@]})) && lms+=(:::)
+    lms+=("$scripts/train_lm.sh" "$all" "$folder/lm.$lang" "${lm[@]}")
+done
+both "${lms[@]}"
+
+step "2/5 ordinary models of both directions"
+both "$scripts/train_translation.sh" "$data" "$x" "$y" "$folder/$x-$y" "${warm[@]}" ::: \
+    "$scripts/train_translation.sh" "$data" "$y" "$x" "$folder/$y-$x" "${warm[@]}"
+
+step "3/5 the pair"
+method=dsl mono=()
+[[ -d $data-mono.$x ]] && method=back-translation mono+=(--source-mono "$data-mono.$x")
+[[ -d $data-mono.$y ]] && method=back-translation mono+=(--target-mono "$data-mono.$y")
+"$scripts/methods/$method.sh" "$data" "$x" "$y" "$folder/pair" \
+    --primal-checkpoint "$folder/$x-$y/checkpoint_best.pt" --dual-checkpoint "$folder/$y-$x/checkpoint_best.pt" \
+    --source-lm "$folder/lm.$x/checkpoint_best.pt" --target-lm "$folder/lm.$y/checkpoint_best.pt" "${mono[@]}" \
+    "${pair[@]}" "$@"
+if [[ $folder/pair.pt -nt $folder/pair/done.txt ]]; then
+    echo "already done, see $folder/pair.pt"
+    exit
+fi
+
+step "4/5 the mean of the last three checkpoints"
+fairseq-dsl average --inputs "$folder/pair" --num-update-checkpoints 3 --output "$folder/average.pt"
+
+step "5/5 the weights of dual inference, by validation's BLEU"
+for direction in "$x $y" "$y $x"; do
+    read -r from to <<<"$direction"
+    fairseq-generate "$data" --user-dir fairseq_dsl --task dual_translation -s "$from" -t "$to" \
+        --path "$folder/average.pt" --gen-subset valid --beam 10 --max-tokens 4096 --remove-bpe sentencepiece \
+        --source-lm "$folder/lm.$x/checkpoint_best.pt" --target-lm "$folder/lm.$y/checkpoint_best.pt" \
+        --dump-scores "$folder/valid.$from-$to.jsonl" >"$folder/valid.$from-$to.txt"
+    fairseq-dsl tune "$folder/valid.$from-$to.jsonl" --reference "$text/valid.$to" --store "$folder/average.pt"
+done
+mv "$folder/average.pt" "$folder/pair.pt"
+echo "$folder/pair.pt translates both directions, with dual inference."
