@@ -1,0 +1,90 @@
+"""What recipe.sh runs, by what there is to learn from; stand-ins for Python and the commands print their words."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
+STAND_IN = """#!/bin/sh
+echo "${0##*/} $@" >> commands
+while [ $# -gt 0 ]; do [ "$1" != --output ] || { mkdir -p "${2%/*}"; touch "$2"; }; shift; done
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """Runs the recipe on so many pairs and the monolingual text of some languages; returns its commands."""
+    for name in ("python", "fairseq-dsl", "fairseq-generate"):
+        (tmp_path / name).write_text(STAND_IN)
+        (tmp_path / name).chmod(0o755)
+
+    def run(pairs, mono=(), *flags, languages=("de", "en"), **environment):
+        (tmp_path / "bin-text").mkdir()
+        (tmp_path / "run").mkdir()  # the trainers' output goes there
+        for folder in ("bin", *(f"bin-mono.{language}" for language in mono)):
+            (tmp_path / folder).mkdir()
+        for language in ("de", "en"):
+            (tmp_path / "bin" / f"dict.{language}.txt").touch()
+            for folder in ("bin-lm", "bin-mono"):
+                if folder == "bin-lm" or language in mono:
+                    (tmp_path / f"{folder}.{language}").mkdir(exist_ok=True)
+                    (tmp_path / f"{folder}.{language}" / "dict.txt").touch()
+            for split in ("train", "valid"):
+                (tmp_path / "bin-text" / f"{split}.{language}").write_text("a b\n" * pairs)
+        words = ["bash", SCRIPTS / "recipe.sh", "bin", *languages, "run", *flags]
+        environment = {**os.environ, "PYTHON": str(tmp_path / "python"), **environment}
+        done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env=environment)
+        commands = tmp_path / "commands"
+        return done, commands.read_text().splitlines() if commands.exists() else []
+
+    return run
+
+
+def test_without_monolingual_text_the_pair_learns_by_dsl(recipe, tmp_path):
+    done, commands = recipe(9)
+    assert (done.returncode, done.stderr) == (0, "")
+    german, english, primal, dual, pair, average, *tuning = commands
+    assert "fairseq-train bin-lm.de " in german and "fairseq-train bin-lm.en " in english
+    assert "-s de -t en" in primal and "-s en -t de" in dual
+    assert "--criterion dsl_cross_entropy" in pair and "-mono" not in pair
+    assert average == "fairseq-dsl average --inputs run/pair --num-update-checkpoints 3 --output run/average.pt"
+    assert [command.split()[0] for command in tuning] == ["fairseq-generate", "fairseq-dsl"] * 2
+    assert (tmp_path / "run/pair.pt").exists() and not (tmp_path / "run/average.pt").exists()
+
+
+@pytest.mark.parametrize("mono", [["de"], ["en"], ["de", "en"]])
+def test_with_monolingual_text_it_learns_by_back_translation(recipe, mono):
+    done, commands = recipe(9, mono)
+    assert done.returncode == 0, done.stderr
+    assert "--criterion back_translation_cross_entropy" in commands[4]
+    flags = {"de": "--source-mono bin-mono.de", "en": "--target-mono bin-mono.en"}
+    for language, command in zip(flags, commands):
+        assert (flags[language] in commands[4]) == (language in mono)
+        assert f"fairseq-train bin-{'mono' if language in mono else 'lm'}.{language} " in command
+
+
+@pytest.mark.parametrize("pairs, width", [(9_999, 128), (10_000, 256), (200_000, 512)])
+def test_the_models_grow_with_the_pairs(recipe, pairs, width):
+    _, commands = recipe(pairs)
+    assert [f"--decoder-embed-dim {width} " in command for command in commands[:4]] == [True] * 4
+
+
+def test_two_trainings_may_run_at_the_same_time(recipe):
+    done, commands = recipe(9, JOBS="2")
+    assert done.returncode == 0, done.stderr
+    assert re.match(r"python \S+/parallel.py \S+/train_lm.sh bin-lm.de .* ::: \S+/train_lm.sh bin-lm.en ", commands[0])
+    assert len(commands) == 2 + 1 + 1 + 4
+
+
+def test_flags_that_follow_are_the_pairs(recipe):
+    _, commands = recipe(9, (), "--max-update", "7")
+    assert [number for number, command in enumerate(commands) if "--max-update 7" in command] == [4]
+
+
+def test_other_languages_than_those_of_the_data_are_refused(recipe):
+    done, commands = recipe(9, languages=("fr", "en"))
+    assert (done.returncode, commands) == (2, [])
+    assert "bin-text: expected train.fr and train.en of `fairseq-dsl prepare -s fr -t en --out bin`" in done.stderr
