@@ -112,7 +112,7 @@ def plot_gains(comparison, path):
         panel.grid(alpha=0.3)
     axes[0][0].set_yticks(rows, names)
     axes[0][0].invert_yaxis()
-    axes[0][1].legend()
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     save(figure, path)
 
 
