@@ -180,7 +180,7 @@ def run():
     for command in experiment.comparisons(args.seeds, args.methods):
         call(command)
     results = experiment.results(args.seeds, args.methods)
-    texts.write(Path(args.out) / "results.json", json.dumps(results, indent=1) + "\n")
+    texts.write(Path(args.out) / "results.json", json.dumps(results) + "\n")
 
 
 if __name__ == "__main__":
