@@ -83,7 +83,7 @@ def run(parser: Parser, args: Namespace) -> None:
 
 def write(args, runs, evaluation, compared=()):
     """Writes the plots, and then the report that shows them."""
-    from .reporting import evaluation_plots, plots  # takes a second
+    from .reporting import comparison_plots, evaluation_plots, plots  # takes a second
 
     output = Path(args.output)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ def write(args, runs, evaluation, compared=()):
         lines += [args.note, ""]
     for name, comparison in compared:
         lines += [f"## {name}", "", comparisons.section(comparison), ""]
-    pictures = comparisons.draw_all(compared, output.parent)
+    pictures = comparison_plots.draw_all(compared, output.parent)
     pictures += evaluation_plots.draw_all(evaluation, args.warm_start, output.parent) if evaluation else []
     pictures += plots.draw_all(runs, output.parent)
     for title, picture in pictures:

@@ -10,27 +10,17 @@ OUT/raw and OUT/mono for `fairseq-dsl prepare`, which keeps sentences of the val
 monolingual text.
 """
 
-import gzip
 import random
-import sys
 from pathlib import Path
 
-from fairseq_dsl_cli import arguments, main, texts
+from fairseq_dsl_cli import arguments, texts
+from fairseq_dsl_cli.preparing.options import run_main
+from fairseq_dsl_cli.preparing.text import read_lines, read_parallel
 
 
 def pairs_of(prefix, langs):
     """The distinct pairs of two aligned files, without those of an empty sentence."""
-    sides = [texts.read_lines(f"{prefix}.{lang}") for lang in langs]
-    if len(sides[0]) != len(sides[1]):
-        counts = ", ".join(f"{prefix}.{lang} has {len(side)}" for lang, side in zip(langs, sides))
-        sys.exit(f"text.py: error: expected files of as many lines, but {counts}")
-    return [pair for pair in dict.fromkeys((x.strip(), y.strip()) for x, y in zip(*sides)) if all(pair)]
-
-
-def lines_of(path):
-    """The sentences of a packed file."""
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        return [line.strip() for line in file if line.strip()]
+    return list(dict.fromkeys(read_parallel(*(Path(f"{prefix}.{lang}") for lang in langs))))
 
 
 def unaligned(sentences, draw):
@@ -89,7 +79,7 @@ def run():
             f"--pairs {args.pairs}: leaves nothing of the {len(train)} distinct pairs in {args.train} as monolingual "
             "text; expected fewer, or --mono"
         )
-    more = [lines_of(f"{args.mono}.{lang}.gz") if args.mono else [] for lang in langs]
+    more = [filter(None, read_lines(Path(f"{args.mono}.{lang}.gz"))) if args.mono else [] for lang in langs]
     splits, mono = split(train, valid, test, args.pairs, args.test_size, more)
     for side, lang in enumerate(langs):
         write(out / "mono" / f"mono.{lang}", mono[side])
@@ -100,4 +90,4 @@ def run():
 
 
 if __name__ == "__main__":
-    main.end("text.py", run)
+    run_main(run, "text.py: ")

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from fairseq_dsl_cli.main import run
-from fairseq_dsl_cli.reporting import comparisons
+from fairseq_dsl_cli.reporting import comparison_plots, comparisons
 
 CONTROL = {"score": 30.0, "p_value": None, "scores": [29.0, 31.0]}
 
@@ -35,18 +35,6 @@ def log(seconds, gap, unlearnt):
     }
 
 
-@pytest.fixture
-def axes(monkeypatch):
-    """The axes of the figures that are saved, kept instead."""
-    from fairseq_dsl_cli.reporting import plots
-
-    figures = []
-    monkeypatch.setattr(plots, "save", lambda figure, path: figures.append(figure))
-    yield lambda: figures[-1].axes
-    for figure in figures:
-        plots.plt.close(figure)
-
-
 def test_a_section_tells_scores_and_gaps():
     text = comparisons.section(made())
     assert "| dsl | 31.50 | +1.50 [+1.00, +2.20] | 0.004 | +1.0, +2.0 |" in text
@@ -63,7 +51,7 @@ def test_it_tells_what_training_logged_where_that_is_kept():
 
 
 def test_gains_are_drawn_with_their_interval_and_runs(axes):
-    comparisons.plot_gains(made(), "x.png")
+    comparison_plots.plot_gains(made(), "x.png")
     panel = axes()[0]
     assert [text.get_text() for text in panel.get_yticklabels()] == ["dsl"]
     assert [list(line.get_xdata()) for line in panel.lines if line.get_label() == "each run"] == [[1.0, 2.0]]

@@ -8,16 +8,6 @@ from fairseq_dsl_cli.reporting import evaluation_plots
 WARM = {"score": 19.0, "mean": 19.0, "ci": 1.0, "p_value": 0.1}
 
 
-@pytest.fixture
-def axes(monkeypatch):
-    """The axes of the figures that are saved, kept instead."""
-    figures = []
-    monkeypatch.setattr(evaluation_plots, "save", lambda figure, path: figures.append(figure))
-    yield lambda: figures[-1].axes
-    for figure in figures:
-        evaluation_plots.plt.close(figure)
-
-
 def evaluated(**more):
     """The evaluation of a control, DSL and a warm start."""
     systems = {**EVALUATION["directions"]["de-en"]["BLEU"]["systems"], "warm start": WARM}
