@@ -104,7 +104,7 @@ def test_the_figures_fit_together(chain, tmp_path):
     assert abs(stats["duality_gap_signed"]) <= stats["duality_gap"] <= math.sqrt(stats["duality_loss"]) + 1e-3
 
 
-@pytest.mark.parametrize("metric", BOTH + EACH[:4] + BLEU + ["duality_gap", "duality_loss"])
+@pytest.mark.parametrize("metric", ["loss", "nll_loss_de-en", "bleu", "bleu_en-de", "duality_gap"])
 def test_best_checkpoint_metric(chain, tmp_path, metric):
     choice = ["--best-checkpoint-metric", metric] + (["--maximize-best-checkpoint-metric"] if "bleu" in metric else [])
     run = train(chain.data, *dsl_flags(chain), *choice, "--eval-bleu", "--max-epoch", 1, "--save-dir", tmp_path)

@@ -9,6 +9,7 @@ import pytest
 from commands import (
     LM_TASK,
     PLUGIN,
+    TASK,
     TRANSFORMER,
     TRANSFORMER_LM,
     binarize,
@@ -24,16 +25,7 @@ STOPPED_WITHIN_AN_EPOCH = (
     "--log-format simple"
 ).split()
 TASKS = {
-    "dual_translation": [
-        "--task",
-        "dual_translation",
-        "--criterion",
-        "dsl_cross_entropy",
-        "--dsl-lambda",
-        0,
-        *TRANSFORMER,
-    ],
-    "translation": ["--task", "translation", "--criterion", "cross_entropy", *TRANSFORMER],
+    "dual_translation": [*TASK, "--dsl-lambda", 0, *TRANSFORMER],
     "language_modeling": [*LM_TASK, "--criterion", "cross_entropy", *TRANSFORMER_LM],
 }
 
@@ -47,7 +39,7 @@ def corpus(tmp_path_factory):
     write_pairs(folder / "text" / "valid", pairs[:10])
     data = binarize(folder / "text", folder / "bin", test=False)
     lm_data = binarize_for_lm(folder / "text", "de", data / "dict.de.txt", folder / "bin-lm")
-    return {"dual_translation": data, "translation": data, "language_modeling": lm_data}
+    return {"dual_translation": data, "language_modeling": lm_data}
 
 
 def fairseq_train(*arguments, after_an_update=None):
@@ -61,9 +53,7 @@ def fairseq_train(*arguments, after_an_update=None):
     return subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-@pytest.mark.parametrize(
-    "task, workers", [("dual_translation", 0), ("dual_translation", 2), ("translation", 0), ("language_modeling", 0)]
-)
+@pytest.mark.parametrize("task, workers", [("dual_translation", 2), ("language_modeling", 0)])
 def test_a_training_stopped_within_an_epoch_exits_with_0(corpus, tmp_path, task, workers):
     flags = [*TASKS[task], *STOPPED_WITHIN_AN_EPOCH, "--num-workers", workers, "--save-dir", tmp_path]
     run = fairseq_train(corpus[task], *flags)

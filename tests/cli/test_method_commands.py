@@ -179,7 +179,7 @@ def test_translates_when_its_inputs_are_gone(run, chain, direction):
     assert sorted(found) == list(range(len(chain.pairs["test"])))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ["minimum_risk", "cycle_adversarial"])
 def test_trains_with_dropout_and_samples_without(chain, mono, without_dropout, tmp_path, method):
     """At the first update, models that differ by their dropout draw the same samples and have other losses."""
     losses = {}
@@ -447,6 +447,7 @@ def test_stopped_and_resumed(uninterrupted, tmp_path):
     assert differences(end_of(tmp_path), end_of(folder)) == []
 
 
+@pytest.mark.parametrize("uninterrupted", ["cycle_adversarial"], indirect=True)
 def test_killed_and_resumed_each_sample_is_there_once(uninterrupted, tmp_path):
     """The checkpoint is of some updates before the kill, which cut a line."""
     found, folder, _ = uninterrupted
@@ -650,9 +651,12 @@ def lacks_memory(monkeypatch, where, name, error):
 FULL = {"cpu": (RuntimeError, ON_CPU), "python": (MemoryError,), "cuda": (RuntimeError, ON_CUDA)}
 
 
-@pytest.mark.parametrize("where", ["pair", "samples", "one direction"])
-@pytest.mark.parametrize("error", FULL.values(), ids=FULL)
-def test_a_batch_that_does_not_fit(chain, tmp_path, monkeypatch, where, error):
+@pytest.mark.parametrize(
+    "where, what",
+    [("pair", "cpu"), ("pair", "cuda"), ("samples", "cpu"), ("samples", "python"), ("one direction", "cuda")],
+)
+def test_a_batch_that_does_not_fit(chain, tmp_path, monkeypatch, where, what):
+    error = FULL[what]
     found = [*dsl_flags(chain)[: -len(lm_flags(chain))], "--criterion", "minimum_risk", "--num-samples", 5, *SHORT]
     if where == "one direction":
         task = ["--task", "translation", "-s", "de", "-t", "en", *TRANSFORMER]
