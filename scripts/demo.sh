@@ -2,9 +2,10 @@
 # usage: scripts/demo.sh [--lang LANG] [--toy]
 #
 # Shows the whole chain at work, from nothing to two translation models and a report: installs the plugin in .venv,
-# prepares a corpus, trains two language models and two warm starts, then from the same warm start, for the same
-# number of updates, a control and dual supervised learning, translates the test set in both directions, also with dual
-# inference, and compares them. It takes at most 20 minutes on two cores.
+# prepares a corpus, follows the recipe (recipe.sh: language models, warm starts, the pair, the mean of its last
+# checkpoints, the weights of dual inference), trains a control from the same warm starts for the same number of updates,
+# translates the test set in both directions, also with dual inference, and compares them. It takes at most 20 minutes
+# on two cores.
 #
 #   --lang LANG  translate between LANG and English: de, ko, or another language of Home Assistant (default: de)
 #   --toy        a generated German-English corpus: no download, 4 minutes after the installation
@@ -41,24 +42,25 @@ if command -v flock >/dev/null; then
     flock -n 9 || { echo "waiting for another demo.sh that works in $run"; flock 9; }
 fi
 
-# Small models: the time is short. What differs from the defaults of the train_*.sh scripts and methods/.
-narrow=(--encoder-embed-dim 128 --decoder-embed-dim 128 --encoder-ffn-embed-dim 256 --decoder-ffn-embed-dim 256
-    --encoder-layers 2 --decoder-layers 2 --dropout 0.1 --max-tokens 2048)
-narrow_lm=(--decoder-embed-dim 128 --decoder-input-dim 128 --decoder-output-dim 128 --decoder-ffn-embed-dim 256
-    --dropout 0.1 --max-tokens 2048)
-greedy=(--eval-bleu --eval-bleu-remove-bpe sentencepiece
-    --eval-bleu-args '{"beam": 1, "max_len_a": 1.2, "max_len_b": 10}') # as in common.sh: the line in the pairs' plots
+# Small models: the time is short. What differs from the defaults of recipe.sh, train_translation.sh and methods/.
+models=(--encoder-layers 2 --encoder-embed-dim 128 --encoder-ffn-embed-dim 256
+    --decoder-layers 2 --decoder-embed-dim 128 --decoder-ffn-embed-dim 256 --dropout 0.1 --max-tokens 2048 --lr 0.002
+    --eval-bleu --eval-bleu-remove-bpe sentencepiece
+    --eval-bleu-args '{"beam":1,"max_len_a":1.2,"max_len_b":10}') # as in common.sh: the line in the pairs' plots
+lm=(--decoder-embed-dim 128 --decoder-input-dim 128 --decoder-output-dim 128 --decoder-ffn-embed-dim 256
+    --dropout 0.1 --max-tokens 2048 --lr 0.002)
+pair=(--max-tokens 2048)
 every() { echo "--validate-interval-updates $1 --save-interval-updates $1"; }
 if [[ $recipe == toy ]]; then
     vocabulary=()
-    lm=("${narrow_lm[@]}" --lr 0.002 --warmup-updates 50 --max-update 100 $(every 50))
-    warm=("${narrow[@]}" "${greedy[@]}" --lr 0.002 --warmup-updates 100 --max-update 150 $(every 50))
-    dsl=(--max-tokens 2048 --max-update 60 $(every 20) --dsl-ramp-updates 20)
+    lm+=(--warmup-updates 50 --max-update 100 $(every 50))
+    models+=(--warmup-updates 100 --max-update 150 $(every 50))
+    pair+=(--max-update 60 $(every 20) --dsl-ramp-updates 20)
 else
     vocabulary=(--vocab-size 4000)
-    lm=("${narrow_lm[@]}" --lr 0.002 --warmup-updates 150 --max-update 500 $(every 100))
-    warm=("${narrow[@]}" "${greedy[@]}" --lr 0.002 --warmup-updates 300 --max-update 1000 $(every 200))
-    dsl=(--max-tokens 2048 --max-update 200 $(every 50) --dsl-ramp-updates 50)
+    lm+=(--warmup-updates 150 --max-update 500 $(every 100))
+    models+=(--warmup-updates 300 --max-update 1000 $(every 200))
+    pair+=(--max-update 200 $(every 50) --dsl-ramp-updates 50)
 fi
 
 finish() {
@@ -77,43 +79,34 @@ for python in "${PYTHON:-python3}" python3.11 python3.12 python3.10 ""; do
 done
 bound=("$python" fairseq_dsl_cli/children.py $$)
 
-step "1/7 installation"
+step "1/6 installation"
 PYTHON=$(exec "${bound[@]}" scripts/venv.sh)
 export PYTHON OMP_NUM_THREADS=1 PYTHONPATH=$PWD PATH=$(dirname "$PYTHON"):$PATH
 echo "$PYTHON"
 
-step "2/7 corpus $recipe, $lang-en"
+step "2/6 corpus $recipe, $lang-en"
 "${bound[@]}" "data-bin-recipes/$recipe/prepare.sh" --lang "$corpus_lang" --out "$data" "${vocabulary[@]}"
 
-step "3/7 language models, two at a time"
-"${bound[@]}" "$PYTHON" scripts/parallel.py \
-    scripts/train_lm.sh "$data-lm.$lang" "$run/lm.$lang" "${lm[@]}" ::: \
-    scripts/train_lm.sh "$data-lm.en" "$run/lm.en" "${lm[@]}"
+step "3/6 the recipe: language models, ordinary models, the pair, its mean, the weights of dual inference"
+LM_FLAGS="${lm[*]}" MODEL_FLAGS="${models[*]}" JOBS=2 \
+    "${bound[@]}" scripts/recipe.sh "$data" "$lang" en "$run" "${pair[@]}"
 
-step "4/7 warm starts, two at a time"
-"${bound[@]}" "$PYTHON" scripts/parallel.py \
-    scripts/train_translation.sh "$data" "$lang" en "$run/$lang-en" "${warm[@]}" ::: \
-    scripts/train_translation.sh "$data" en "$lang" "$run/en-$lang" "${warm[@]}"
-
-step "5/7 the control and dual supervised learning, at the same time"
+step "4/6 the control: the same ordinary models, trained on by likelihood alone"
+starts=("$run/$lang-en/checkpoint_best.pt" "$run/en-$lang/checkpoint_best.pt")
 lms=(--source-lm "$run/lm.$lang/checkpoint_best.pt" --target-lm "$run/lm.en/checkpoint_best.pt")
-dsl+=(--primal-checkpoint "$run/$lang-en/checkpoint_best.pt" --dual-checkpoint "$run/en-$lang/checkpoint_best.pt"
-    "${lms[@]}")
-"${bound[@]}" "$PYTHON" scripts/parallel.py \
-    scripts/methods/control.sh "$data" "$lang" en "$run/control" "${dsl[@]}" ::: \
-    scripts/methods/dsl.sh "$data" "$lang" en "$run/dsl" "${dsl[@]}"
+"${bound[@]}" scripts/methods/control.sh "$data" "$lang" en "$run/control" \
+    --primal-checkpoint "${starts[0]}" --dual-checkpoint "${starts[1]}" "${lms[@]}" "${pair[@]}"
 
-step "6/7 translating the test set in both directions, with one direction alone and with dual inference"
+step "5/6 translating the test set in both directions, with one direction alone and with dual inference"
 "${bound[@]}" fairseq-dsl evaluate --data-bin "$data" -s "$lang" -t en --output "$run/evaluation" --jobs 2 \
-    --baseline "control=$run/control/checkpoint_best.pt" --system "dsl=$run/dsl/checkpoint_best.pt" \
-    --system "warm start=$run/$lang-en/checkpoint_best.pt,$run/en-$lang/checkpoint_best.pt" \
-    --dual-inference "${lms[@]}"
+    --baseline "control=$run/control/checkpoint_best.pt" --system "recipe=$run/pair.pt" \
+    --system "warm start=${starts[0]},${starts[1]}" --dual-inference "${lms[@]}"
 
-step "7/7 report"
+step "6/6 report"
 note="This shows the chain at work. The models are small and were trained for minutes: gains need longer training."
 "${bound[@]}" fairseq-dsl report --output "$run/report.md" \
     --title "Dual supervised learning: $recipe, $lang-en" --note "$note" \
-    --evaluation "$run/evaluation/evaluation.json" --run "control=$run/control" --run "dsl=$run/dsl" \
+    --evaluation "$run/evaluation/evaluation.json" --run "control=$run/control" --run "recipe=$run/pair" \
     --run "language model $lang=$run/lm.$lang" --run "language model en=$run/lm.en" \
     --run "warm start $lang-en=$run/$lang-en" --run "warm start en-$lang=$run/en-$lang"
 step "done"

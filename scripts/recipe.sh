@@ -11,8 +11,9 @@
 #
 # Where there is monolingual text (`fairseq-dsl prepare --mono`), of one language or both, the pair learns from it by
 # back-translation; else from the pairs alone, by dual supervised learning. The models are as large as the pairs allow.
-# Run again, it does nothing where it was done, and resumes where it was interrupted. JOBS (default: 1) is how many
-# trainings run at the same time, 1 or 2.
+# LM_FLAGS and MODEL_FLAGS are flags of fairseq-train for the language models and for the ordinary models, which replace
+# the recipe's own. JOBS (default: 1) is how many trainings run at the same time, 1 or 2. Run again, it does nothing where
+# it was done, and resumes where it was interrupted.
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
 [[ ${1:-} == -h || ${1:-} == --help ]] && { usage "$0"; exit; }
@@ -24,6 +25,9 @@ for split in train valid; do
     [[ -f $text/$split.$x && -f $text/$split.$y ]] ||
         die "$text: expected $split.$x and $split.$y of \`fairseq-dsl prepare -s $x -t $y --out $data\`"
 done
+
+# A command that ends with this script, also when that is killed.
+bound=("$PYTHON" "$scripts/../fairseq_dsl_cli/children.py" $$)
 
 # What differs from the defaults of the other scripts: the sizes, by what there is to learn from.
 pairs=$(wc -l <"$text/train.$x")
@@ -37,11 +41,11 @@ fi
 every=(--validate-interval-updates "$every" --save-interval-updates "$every")
 lm=(--decoder-layers 2 --decoder-embed-dim "$width" --decoder-input-dim "$width" --decoder-output-dim "$width"
     --decoder-ffn-embed-dim "$inner" --decoder-attention-heads "$heads" --max-tokens "$tokens" --lr "$lr"
-    --max-update "$warm_updates" "${every[@]}")
+    --max-update "$warm_updates" "${every[@]}" ${LM_FLAGS:-})
 warm=(--encoder-layers "$layers" --encoder-embed-dim "$width" --encoder-ffn-embed-dim "$inner"
     --encoder-attention-heads "$heads" --decoder-layers "$layers" --decoder-embed-dim "$width"
     --decoder-ffn-embed-dim "$inner" --decoder-attention-heads "$heads" --dropout "$dropout"
-    --max-tokens "$tokens" --lr "$lr" --max-update "$warm_updates" "${every[@]}")
+    --max-tokens "$tokens" --lr "$lr" --max-update "$warm_updates" "${every[@]}" ${MODEL_FLAGS:-})
 pair=(--max-tokens "$tokens" --max-update "$updates" "${every[@]}" --keep-interval-updates 3)
 
 step() { printf '\n== %s\n' "$*"; }
@@ -49,13 +53,13 @@ step() { printf '\n== %s\n' "$*"; }
 # Runs two commands, divided by `:::`, at the same time or one after the other.
 both() {
     if [[ ${JOBS:-1} -gt 1 ]]; then
-        "$PYTHON" "$scripts/parallel.py" "$@"
+        "${bound[@]}" "$PYTHON" "$scripts/parallel.py" "$@"
         return
     fi
     local command=()
     for word in "$@" :::; do
         [[ $word == ::: ]] || { command+=("$word"); continue; }
-        "${command[@]}"
+        "${bound[@]}" "${command[@]}"
         command=()
     done
 }
@@ -78,7 +82,7 @@ step "3/5 the pair"
 method=dsl mono=()
 [[ -d $data-mono.$x ]] && method=back-translation mono+=(--source-mono "$data-mono.$x")
 [[ -d $data-mono.$y ]] && method=back-translation mono+=(--target-mono "$data-mono.$y")
-"$scripts/methods/$method.sh" "$data" "$x" "$y" "$folder/pair" \
+"${bound[@]}" "$scripts/methods/$method.sh" "$data" "$x" "$y" "$folder/pair" \
     --primal-checkpoint "$folder/$x-$y/checkpoint_best.pt" --dual-checkpoint "$folder/$y-$x/checkpoint_best.pt" \
     --source-lm "$folder/lm.$x/checkpoint_best.pt" --target-lm "$folder/lm.$y/checkpoint_best.pt" "${mono[@]}" \
     "${pair[@]}" "$@"
@@ -88,16 +92,16 @@ if [[ $folder/pair.pt -nt $folder/pair/done.txt ]]; then
 fi
 
 step "4/5 the mean of the last three checkpoints"
-fairseq-dsl average --inputs "$folder/pair" --num-update-checkpoints 3 --output "$folder/average.pt"
+"${bound[@]}" fairseq-dsl average --inputs "$folder/pair" --num-update-checkpoints 3 --output "$folder/average.pt"
 
 step "5/5 the weights of dual inference, by validation's BLEU"
 for direction in "$x $y" "$y $x"; do
     read -r from to <<<"$direction"
-    fairseq-generate "$data" --user-dir fairseq_dsl --task dual_translation -s "$from" -t "$to" \
+    "${bound[@]}" fairseq-generate "$data" --user-dir fairseq_dsl --task dual_translation -s "$from" -t "$to" \
         --path "$folder/average.pt" --gen-subset valid --beam 10 --max-tokens 4096 --remove-bpe sentencepiece \
         --source-lm "$folder/lm.$x/checkpoint_best.pt" --target-lm "$folder/lm.$y/checkpoint_best.pt" \
         --dump-scores "$folder/valid.$from-$to.jsonl" >"$folder/valid.$from-$to.txt"
-    fairseq-dsl tune "$folder/valid.$from-$to.jsonl" --reference "$text/valid.$to" --store "$folder/average.pt"
+    "${bound[@]}" fairseq-dsl tune "$folder/valid.$from-$to.jsonl" --reference "$text/valid.$to" --store "$folder/average.pt"
 done
 mv "$folder/average.pt" "$folder/pair.pt"
 echo "$folder/pair.pt translates both directions, with dual inference."

@@ -177,8 +177,7 @@ def run():
     at_once(experiment.pairs(args.seeds, args.methods), args.jobs)
     for seed in args.seeds:
         call(experiment.evaluation(seed, args.methods, args.jobs))
-    for command in experiment.comparisons(args.seeds, args.methods):
-        call(command)
+    at_once(experiment.comparisons(args.seeds, args.methods), args.jobs)
     results = experiment.results(args.seeds, args.methods)
     texts.write(Path(args.out) / "results.json", json.dumps(results) + "\n")
 
