@@ -12,8 +12,8 @@
 # Where there is monolingual text (`fairseq-dsl prepare --mono`), of one language or both, the pair learns from it by
 # back-translation; else from the pairs alone, by dual supervised learning. The models are as large as the pairs allow.
 # LM_FLAGS and MODEL_FLAGS are flags of fairseq-train for the language models and for the ordinary models, which replace
-# the recipe's own. JOBS (default: 1) is how many trainings run at the same time, 1 or 2. Run again, it does nothing where
-# it was done, and resumes where it was interrupted.
+# the recipe's own. JOBS (default: 1) is how many trainings run at the same time. Run again, it does nothing where it was
+# done, and resumes where it was interrupted.
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
 [[ ${1:-} == -h || ${1:-} == --help ]] && { usage "$0"; exit; }
@@ -26,8 +26,9 @@ for split in train valid; do
         die "$text: expected $split.$x and $split.$y of \`fairseq-dsl prepare -s $x -t $y --out $data\`"
 done
 
-# A command that ends with this script, also when that is killed.
+# Commands that end with this script, also when that is killed.
 bound=("$PYTHON" "$scripts/../fairseq_dsl_cli/children.py" $$)
+at_once=("${bound[@]}" "$PYTHON" "$scripts/parallel.py" --jobs "${JOBS:-1}")
 
 # What differs from the defaults of the other scripts: the sizes, by what there is to learn from.
 pairs=$(wc -l <"$text/train.$x")
@@ -50,20 +51,6 @@ pair=(--max-tokens "$tokens" --max-update "$updates" "${every[@]}" --keep-interv
 
 step() { printf '\n== %s\n' "$*"; }
 
-# Runs two commands, divided by `:::`, at the same time or one after the other.
-both() {
-    if [[ ${JOBS:-1} -gt 1 ]]; then
-        "${bound[@]}" "$PYTHON" "$scripts/parallel.py" "$@"
-        return
-    fi
-    local command=()
-    for word in "$@" :::; do
-        [[ $word == ::: ]] || { command+=("$word"); continue; }
-        "${bound[@]}" "${command[@]}"
-        command=()
-    done
-}
-
 step "1/5 language models"
 lms=()
 for lang in "$x" "$y"; do
@@ -72,10 +59,10 @@ for lang in "$x" "$y"; do
     ((${#lms[@]})) && lms+=(:::)
     lms+=("$scripts/train_lm.sh" "$all" "$folder/lm.$lang" "${lm[@]}")
 done
-both "${lms[@]}"
+"${at_once[@]}" "${lms[@]}"
 
 step "2/5 ordinary models of both directions"
-both "$scripts/train_translation.sh" "$data" "$x" "$y" "$folder/$x-$y" "${warm[@]}" ::: \
+"${at_once[@]}" "$scripts/train_translation.sh" "$data" "$x" "$y" "$folder/$x-$y" "${warm[@]}" ::: \
     "$scripts/train_translation.sh" "$data" "$y" "$x" "$folder/$y-$x" "${warm[@]}"
 
 step "3/5 the pair"

@@ -15,7 +15,6 @@ import json
 import os
 import shlex
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import yaml
@@ -25,6 +24,10 @@ from fairseq_dsl_cli import arguments, children, main, texts
 
 HERE = Path(__file__).resolve().parent
 SCRIPTS = HERE.parent
+sys.path.insert(0, str(SCRIPTS))
+
+from parallel import run_all  # noqa: E402
+
 METHODS = yaml.safe_load((HERE / "methods.yaml").read_text(encoding="utf-8"))
 SETTINGS = {path.stem: path for path in sorted((HERE / "settings").glob("*.yaml"))}
 
@@ -146,14 +149,9 @@ def call(command):
 
 
 def at_once(commands, jobs):
-    """Run commands, so many at the same time; where one fails, those that have begun run to their end."""
-    with ThreadPoolExecutor(jobs) as pool:
-        running = [pool.submit(call, command) for command in commands]
-        try:
-            for future in running:
-                future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    """Run commands, so many at the same time."""
+    if code := run_all([list(map(str, command)) for command in commands], jobs):
+        sys.exit(f"run.py: exit code {code} of a command above")
 
 
 def run():

@@ -1,5 +1,6 @@
 """Commands that run at the same time."""
 
+import shlex
 import subprocess
 import sys
 import time
@@ -29,6 +30,17 @@ class TestParallel:
         done = subprocess.run([*self.SCRIPT, *words], capture_output=True, text=True)
         assert done.returncode == 7
         assert "kept" in done.stdout
+
+    def test_at_most_so_many_at_a_time_and_none_after_a_failure(self):
+        words = "--jobs 2 sh -c 'sleep 0.5; echo 1' ::: sh -c 'sleep 1; echo 2; exit 3' ::: echo 3 ::: sleep 2 ::: ls"
+        done = subprocess.run([*self.SCRIPT, *shlex.split(words)], capture_output=True, text=True)
+        assert (done.returncode, done.stdout.split()) == (3, ["1", "3", "2"])
+
+    @pytest.mark.parametrize("jobs", ["0", "-1", "x", ""])
+    def test_jobs_is_a_number_above_0(self, jobs):
+        done = subprocess.run([*self.SCRIPT, "--jobs", jobs, "true"], capture_output=True, text=True)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+        assert "--jobs: expected a number above 0" in done.stderr
 
     @pytest.mark.parametrize("command", [["nosuch"], ["/dev/null"], [str(SCRIPTS)]])
     def test_starts_nothing_where_one_is_no_command(self, command, tmp_path):
