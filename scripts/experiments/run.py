@@ -79,11 +79,12 @@ class Experiment:
             script, *own = shlex.split(METHODS[method])
             models = zip(("--primal-checkpoint", "--dual-checkpoint"), self.directions)
             starts = flat({flag: best(self.warm_start(seed, pair)) for flag, pair in models})
+            file = SCRIPTS / f"methods/{script}.sh"
             text = zip(("--source-mono", "--target-mono"), self.languages)
             mono = flat({flag: self.out / f"bin-mono.{language}" for flag, language in text})
-            if script in ("control", "dsl", "minimum-risk"):
+            if "--source-mono" not in file.read_text(encoding="utf-8"):  # nor in the usage that it prints
                 mono = []
-            command = [SCRIPTS / f"methods/{script}.sh", self.data, *self.languages, self.pair(seed, method)]
+            command = [file, self.data, *self.languages, self.pair(seed, method)]
             yield [*command, *starts, *self.language_models(), *mono, *self.options("pair"), "--seed", seed, *own]
 
     def options(self, kind):
