@@ -84,11 +84,12 @@ step "4/5 the mean of the last three checkpoints"
 step "5/5 the weights of dual inference, by validation's BLEU"
 for direction in "$x $y" "$y $x"; do
     read -r from to <<<"$direction"
+    found=$folder/valid.$from-$to
     "${bound[@]}" fairseq-generate "$data" --user-dir fairseq_dsl --task dual_translation -s "$from" -t "$to" \
         --path "$folder/average.pt" --gen-subset valid --beam 10 --max-tokens 4096 --remove-bpe sentencepiece \
         --source-lm "$folder/lm.$x/checkpoint_best.pt" --target-lm "$folder/lm.$y/checkpoint_best.pt" \
-        --dump-scores "$folder/valid.$from-$to.jsonl" >"$folder/valid.$from-$to.txt"
-    "${bound[@]}" fairseq-dsl tune "$folder/valid.$from-$to.jsonl" --reference "$text/valid.$to" --store "$folder/average.pt"
+        --dump-scores "$found.jsonl" >"$found.txt" 2>"$found.log" || die "fairseq-generate failed, see $found.log"
+    "${bound[@]}" fairseq-dsl tune "$found.jsonl" --reference "$text/valid.$to" --store "$folder/average.pt"
 done
 mv "$folder/average.pt" "$folder/pair.pt"
 echo "$folder/pair.pt translates both directions, with dual inference."
