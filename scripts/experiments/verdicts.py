@@ -26,6 +26,7 @@ BETTER = {
     "O1": (ALL, "control + dual inference", ["control"]),
     "O2": ((*SMALL, "multi30k-29000"), "dsl-0.01 + dual inference", ["control + dual inference"]),
     "O5": (SMALL, "back-translation+dsl-0.01", ["back-translation"]),
+    "O7": (SMALL, "dsl-0.1-clip-4", ["control"]),
 }
 
 
