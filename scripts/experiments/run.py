@@ -29,7 +29,16 @@ sys.path.insert(0, str(SCRIPTS))
 from parallel import run_all  # noqa: E402
 
 METHODS = yaml.safe_load((HERE / "methods.yaml").read_text(encoding="utf-8"))
-SETTINGS = {path.stem: path for path in sorted((HERE / "settings").glob("*.yaml"))}
+SETTINGS = sorted(path.stem for path in (HERE / "settings").glob("*.yaml"))
+
+
+def setting_of(name):
+    """A setting by its name; one that is `like: OTHER` has what OTHER has, but for its own keys and those of `text`."""
+    setting = yaml.safe_load((HERE / f"settings/{name}.yaml").read_text(encoding="utf-8"))
+    if "like" not in setting:
+        return setting
+    other = setting_of(setting.pop("like"))
+    return {**other, **setting, "text": {**other["text"], **setting["text"]}}
 
 
 class Experiment:
@@ -167,8 +176,7 @@ def run():
     add("--cpu", action="store_true", help="use no GPU (default: a GPU where there is one)")
     args = parser.parse_args()
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    setting = yaml.safe_load(SETTINGS[args.setting].read_text(encoding="utf-8"))
-    experiment = Experiment(setting, Path(args.out), ["--cpu"] if args.cpu else [])
+    experiment = Experiment(setting_of(args.setting), Path(args.out), ["--cpu"] if args.cpu else [])
 
     for command in experiment.texts(Path(args.corpus)):
         call(command)

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
 sys.path.insert(0, str(SCRIPTS / "experiments"))
@@ -32,10 +31,17 @@ def words(command):
 def test_every_method_is_a_script_and_every_setting_complete():
     for method in run.METHODS.values():
         assert (SCRIPTS / "methods" / f"{method.split()[0]}.sh").is_file()
-    for path in run.SETTINGS.values():
-        setting = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for name in run.SETTINGS:
+        setting = run.setting_of(name)
         assert setting.keys() == SETTING.keys()
         assert {*setting["baselines"]} <= {each for name in run.METHODS for each in (name, f"{name} + dual inference")}
+
+
+def test_a_setting_may_be_like_another():
+    few, many = map(run.setting_of, ("multi30k-6000", "multi30k-12000"))
+    assert (few["text"].pop("pairs"), many["text"].pop("pairs")) == (6000, 12000)
+    assert few["text"] == many["text"] and few["language_model"] == many["language_model"]
+    assert few["warm_start"] != many["warm_start"]
 
 
 def test_the_text_is_that_of_the_setting(experiment):
