@@ -58,9 +58,9 @@ if [[ $recipe == toy ]]; then
     pair+=(--max-update 60 $(every 20) --dsl-ramp-updates 20)
 else
     vocabulary=(--vocab-size 4000)
-    lm+=(--warmup-updates 150 --max-update 500 $(every 100))
-    models+=(--warmup-updates 300 --max-update 1000 $(every 200))
-    pair+=(--max-update 200 $(every 50) --dsl-ramp-updates 50)
+    lm+=(--warmup-updates 150 --max-update 400 $(every 100))
+    models+=(--warmup-updates 250 --max-update 800 $(every 200))
+    pair+=(--max-update 150 $(every 50) --dsl-ramp-updates 50)
 fi
 
 finish() {
