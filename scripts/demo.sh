@@ -57,10 +57,10 @@ if [[ $recipe == toy ]]; then
     models+=(--warmup-updates 100 --max-update 150 $(every 50))
     pair+=(--max-update 60 $(every 20) --dsl-ramp-updates 20)
 else
-    vocabulary=(--vocab-size 4000)
+    vocabulary=(--vocab-size 2000)
     lm+=(--warmup-updates 150 --max-update 400 $(every 100))
     models+=(--warmup-updates 250 --max-update 800 $(every 200))
-    pair+=(--max-update 150 $(every 50) --dsl-ramp-updates 50)
+    pair+=(--max-update 120 $(every 40) --dsl-ramp-updates 40)
 fi
 
 finish() {

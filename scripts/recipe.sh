@@ -49,6 +49,7 @@ warm=(--encoder-layers "$layers" --encoder-embed-dim "$width" --encoder-ffn-embe
     --max-tokens "$tokens" --lr "$lr" --max-update "$warm_updates" "${every[@]}" ${MODEL_FLAGS:-})
 pair=(--max-tokens "$tokens" --max-update "$updates" "${every[@]}" --keep-interval-updates 3)
 
+other() { [[ $1 == "$x" ]] && echo "$y" || echo "$x"; }
 step() { printf '\n== %s\n' "$*"; }
 
 step "1/5 language models"
@@ -82,14 +83,21 @@ step "4/5 the mean of the last three checkpoints"
 "${bound[@]}" fairseq-dsl average --inputs "$folder/pair" --num-update-checkpoints 3 --output "$folder/average.pt"
 
 step "5/5 the weights of dual inference, by validation's BLEU"
-for direction in "$x $y" "$y $x"; do
-    read -r from to <<<"$direction"
-    found=$folder/valid.$from-$to
-    "${bound[@]}" fairseq-generate "$data" --user-dir fairseq_dsl --task dual_translation -s "$from" -t "$to" \
-        --path "$folder/average.pt" --gen-subset valid --beam 10 --max-tokens 4096 --remove-bpe sentencepiece \
-        --source-lm "$folder/lm.$x/checkpoint_best.pt" --target-lm "$folder/lm.$y/checkpoint_best.pt" \
-        --dump-scores "$found.jsonl" >"$found.txt" 2>"$found.log" || die "fairseq-generate failed, see $found.log"
-    "${bound[@]}" fairseq-dsl tune "$found.jsonl" --reference "$text/valid.$to" --store "$folder/average.pt"
+generations=()
+for from in "$x" "$y"; do
+    to=$(other "$from")
+    ((${#generations[@]})) && generations+=(:::)
+    generations+=(bash -c 'exec "$@" >"$0.txt" 2>"$0.log"' "$folder/valid.$from-$to"
+        fairseq-generate "$data" --user-dir fairseq_dsl --task dual_translation -s "$from" -t "$to"
+        --path "$folder/average.pt" --gen-subset valid --beam 10 --max-tokens 4096 --remove-bpe sentencepiece
+        --source-lm "$folder/lm.$x/checkpoint_best.pt" --target-lm "$folder/lm.$y/checkpoint_best.pt"
+        --dump-scores "$folder/valid.$from-$to.jsonl")
+done
+"${at_once[@]}" "${generations[@]}" || die "fairseq-generate failed, see $folder/valid.*.log"
+for from in "$x" "$y"; do
+    to=$(other "$from")
+    "${bound[@]}" fairseq-dsl tune "$folder/valid.$from-$to.jsonl" --reference "$text/valid.$to" \
+        --store "$folder/average.pt"
 done
 mv "$folder/average.pt" "$folder/pair.pt"
 echo "$folder/pair.pt translates both directions, with dual inference."
