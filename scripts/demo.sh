@@ -2,10 +2,9 @@
 # usage: scripts/demo.sh [--lang LANG] [--toy]
 #
 # Shows the whole chain at work, from nothing to two translation models and a report: installs the plugin in .venv,
-# prepares a corpus, follows the recipe (recipe.sh: language models, warm starts, the pair, the mean of its last
-# checkpoints, the weights of dual inference), trains a control from the same warm starts for the same number of updates,
-# translates the test set in both directions, also with dual inference, and compares them. It takes at most 20 minutes
-# on two cores.
+# prepares a corpus, follows the recipe (recipe.sh: language models, warm starts, the pair), trains a control from the
+# same warm starts for the same number of updates, translates the test set in both directions, also with dual inference,
+# and compares them. It takes some 20 minutes on two cores.
 #
 #   --lang LANG  translate between LANG and English: de, ko, or another language of Home Assistant (default: de)
 #   --toy        a generated German-English corpus: no download, 4 minutes after the installation
@@ -87,7 +86,7 @@ echo "$PYTHON"
 step "2/6 corpus $recipe, $lang-en"
 "${bound[@]}" "data-bin-recipes/$recipe/prepare.sh" --lang "$corpus_lang" --out "$data" "${vocabulary[@]}"
 
-step "3/6 the recipe: language models, ordinary models, the pair, its mean, the weights of dual inference"
+step "3/6 the recipe: language models, ordinary models of both directions, the pair"
 LM_FLAGS="${lm[*]}" MODEL_FLAGS="${models[*]}" JOBS=2 \
     "${bound[@]}" scripts/recipe.sh "$data" "$lang" en "$run" "${pair[@]}"
 
@@ -99,7 +98,7 @@ lms=(--source-lm "$run/lm.$lang/checkpoint_best.pt" --target-lm "$run/lm.en/chec
 
 step "5/6 translating the test set in both directions, with one direction alone and with dual inference"
 "${bound[@]}" fairseq-dsl evaluate --data-bin "$data" -s "$lang" -t en --output "$run/evaluation" --jobs 2 \
-    --baseline "control=$run/control/checkpoint_best.pt" --system "recipe=$run/pair.pt" \
+    --baseline "control=$run/control/checkpoint_best.pt" --system "recipe=$run/pair/checkpoint_best.pt" \
     --system "warm start=${starts[0]},${starts[1]}" --dual-inference "${lms[@]}"
 
 step "6/6 report"

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # usage: scripts/recipe.sh DATA_BIN SOURCE TARGET FOLDER [flags of fairseq-train, for the pair]
 #
-# From data to the best pair of models that is known for it: language models, ordinary models of both directions, the
-# pair, the mean of its last checkpoints, and the weights of dual inference. See docs/results.md for what each step gains.
+# From data to the best pair of models that is known for it: language models, ordinary models of both directions, and
+# the pair, for dual inference. See docs/results.md for what each step gains.
 #
 #   DATA_BIN   data of `fairseq-dsl prepare`, with what that made beside it
 #   SOURCE     language of the primal direction, e.g. de
 #   TARGET     the other language, e.g. en
-#   FOLDER     folder for all that is trained; the result is FOLDER/pair.pt, which translates with dual inference
+#   FOLDER     folder for all that is trained; the result is FOLDER/pair/checkpoint_best.pt, and the command that is printed
+#              at the end translates by it
 #
 # Where there is monolingual text (`fairseq-dsl prepare --mono`), of one language or both, the pair learns from it by
 # back-translation; else from the pairs alone, by dual supervised learning. The models are as large as the pairs allow.
@@ -47,12 +48,11 @@ warm=(--encoder-layers "$layers" --encoder-embed-dim "$width" --encoder-ffn-embe
     --encoder-attention-heads "$heads" --decoder-layers "$layers" --decoder-embed-dim "$width"
     --decoder-ffn-embed-dim "$inner" --decoder-attention-heads "$heads" --dropout "$dropout"
     --max-tokens "$tokens" --lr "$lr" --max-update "$warm_updates" "${every[@]}" ${MODEL_FLAGS:-})
-pair=(--max-tokens "$tokens" --max-update "$updates" "${every[@]}" --keep-interval-updates 3)
+pair=(--max-tokens "$tokens" --max-update "$updates" "${every[@]}")
 
-other() { [[ $1 == "$x" ]] && echo "$y" || echo "$x"; }
 step() { printf '\n== %s\n' "$*"; }
 
-step "1/5 language models"
+step "1/3 language models"
 lms=()
 for lang in "$x" "$y"; do
     all=$data-lm.$lang
@@ -62,11 +62,11 @@ for lang in "$x" "$y"; do
 done
 "${at_once[@]}" "${lms[@]}"
 
-step "2/5 ordinary models of both directions"
+step "2/3 ordinary models of both directions"
 "${at_once[@]}" "$scripts/train_translation.sh" "$data" "$x" "$y" "$folder/$x-$y" "${warm[@]}" ::: \
     "$scripts/train_translation.sh" "$data" "$y" "$x" "$folder/$y-$x" "${warm[@]}"
 
-step "3/5 the pair"
+step "3/3 the pair"
 method=dsl mono=()
 [[ -d $data-mono.$x ]] && method=back-translation mono+=(--source-mono "$data-mono.$x")
 [[ -d $data-mono.$y ]] && method=back-translation mono+=(--target-mono "$data-mono.$y")
@@ -74,30 +74,8 @@ method=dsl mono=()
     --primal-checkpoint "$folder/$x-$y/checkpoint_best.pt" --dual-checkpoint "$folder/$y-$x/checkpoint_best.pt" \
     --source-lm "$folder/lm.$x/checkpoint_best.pt" --target-lm "$folder/lm.$y/checkpoint_best.pt" "${mono[@]}" \
     "${pair[@]}" "$@"
-if [[ $folder/pair.pt -nt $folder/pair/done.txt ]]; then
-    echo "already done, see $folder/pair.pt"
-    exit
-fi
 
-step "4/5 the mean of the last three checkpoints"
-"${bound[@]}" fairseq-dsl average --inputs "$folder/pair" --num-update-checkpoints 3 --output "$folder/average.pt"
-
-step "5/5 the weights of dual inference, by validation's BLEU"
-generations=()
-for from in "$x" "$y"; do
-    to=$(other "$from")
-    ((${#generations[@]})) && generations+=(:::)
-    generations+=(bash -c 'exec "$@" >"$0.txt" 2>"$0.log"' "$folder/valid.$from-$to"
-        fairseq-generate "$data" --user-dir fairseq_dsl --task dual_translation -s "$from" -t "$to"
-        --path "$folder/average.pt" --gen-subset valid --beam 10 --max-tokens 4096 --remove-bpe sentencepiece
-        --source-lm "$folder/lm.$x/checkpoint_best.pt" --target-lm "$folder/lm.$y/checkpoint_best.pt"
-        --dump-scores "$folder/valid.$from-$to.jsonl")
-done
-"${at_once[@]}" "${generations[@]}" || die "fairseq-generate failed, see $folder/valid.*.log"
-for from in "$x" "$y"; do
-    to=$(other "$from")
-    "${bound[@]}" fairseq-dsl tune "$folder/valid.$from-$to.jsonl" --reference "$text/valid.$to" \
-        --store "$folder/average.pt"
-done
-mv "$folder/average.pt" "$folder/pair.pt"
-echo "$folder/pair.pt translates both directions, with dual inference."
+printf '\n%s\n' "To translate by both directions and the language model; -s $y -t $x for the other direction:"
+echo "fairseq-generate $data --user-dir fairseq_dsl --task dual_translation -s $x -t $y" \
+    "--path $folder/pair/checkpoint_best.pt --beam 10 --reverse-weight 0.5 --remove-bpe sentencepiece" \
+    "--source-lm $folder/lm.$x/checkpoint_best.pt --target-lm $folder/lm.$y/checkpoint_best.pt"
