@@ -32,8 +32,10 @@ compose_once = functools.lru_cache(maxsize=None)(lambda name, choices: compose(n
 
 
 def compose_with(name, overrides, strict):
-    flags = [override for override in overrides if "." in override.partition("=")[0]]
-    config = copy.deepcopy(compose_once(name, tuple(override for override in overrides if override not in flags)))
+    choices, flags = [], []
+    for override in overrides:
+        (flags if "." in override.partition("=")[0] else choices).append(override)
+    config = copy.deepcopy(compose_once(name, tuple(choices)))
     OmegaConf.set_struct(config, True)
     ConfigLoaderImpl._apply_overrides_to_config(OverridesParser.create().parse_overrides(flags), config)
     OmegaConf.set_struct(config, strict)

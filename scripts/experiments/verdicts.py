@@ -11,6 +11,8 @@ import json
 from pathlib import Path
 from statistics import fmean
 
+from curves import base
+
 from fairseq_dsl_cli import arguments, main
 
 CONFIRMED, REFUTED, NEITHER = "**confirmed**", "**refuted**", "**not confirmed**"
@@ -43,14 +45,13 @@ class Results:
         directions = self.comparisons[b]["directions"]
         return {direction: metrics["BLEU"]["systems"][a] for direction, metrics in directions.items()}
 
-    def beats(self, a, b):
-        """In which directions A beats B: all runs differ in that way, and p < 0.01."""
+    def beats(self, a, b, sign=1):
+        """In which directions A beats B (by sign -1: loses to it): all runs differ in that way, and p < 0.01."""
         found = self.differences(a, b).items()
-        return [direction for direction, of in found if min(of["differences"]) > 0 and of["p_value"] < 0.01]
+        return [way for way, of in found if min(sign * gain for gain in of["differences"]) > 0 and of["p_value"] < 0.01]
 
     def loses(self, a, b):
-        found = self.differences(a, b).items()
-        return [direction for direction, of in found if max(of["differences"]) < 0 and of["p_value"] < 0.01]
+        return self.beats(a, b, sign=-1)
 
     def figures(self, a, b):
         """The differences in words: the mean, p, and those of each run."""
@@ -95,18 +96,13 @@ def bound(results):
     if results.name not in SMALL or "back-translation" not in results.systems:
         return None
     runs = [run["train"] for run in results.content["logs"]["back-translation"]]
-    rises = {key: [run[key][-1] - run[key][0] for run in runs] for key in sorted(runs[0]) if of(key, "bound")}
-    below = [value for run in runs for key in run if of(key, "bound_gap") for value in run[key]]
+    rises = {key: [run[key][-1] - run[key][0] for run in runs] for key in sorted(runs[0]) if base(key) == "bound"}
+    below = [value for run in runs for key in run if base(key) == "bound_gap" for value in run[key]]
     verdict = REFUTED if any(rise < 0 for found in rises.values() for rise in found) else NEITHER
     if verdict is NEITHER and min(below) >= 0:
         verdict = CONFIRMED
     figures = "; ".join(f"{key} {', '.join(f'{rise:+.1f}' for rise in found)}" for key, found in rises.items())
     return verdict, f"nats that it rose, each seed: {figures}; at least {min(below):.1f} nats below log P(y)"
-
-
-def of(key, name):
-    """Whether a key is that of a direction, such as bound_de-en."""
-    return "-" in key and key.rpartition("_")[0] == name
 
 
 def generalization(results):
