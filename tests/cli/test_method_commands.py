@@ -254,7 +254,7 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("method", TRUNCATING)
+@pytest.mark.parametrize("method", ["minimum_risk", "back_translation_cross_entropy"])
 @pytest.mark.parametrize("way", WAYS)
 def test_ways_of_sampling(chain, mono, tmp_path, method, way):
     """The likeliest of one symbol is always the same; a beam has no two that are the same."""
@@ -541,8 +541,9 @@ def test_two_workers(chain, mono, tmp_path):
     runs = {
         method: [chain.data, *flags(method, chain, mono), "--max-update", 3, "--disable-validation"]
         + ["--marginal-cache", cache, "--save-samples", tmp_path / method / "samples"]
-        for method in METHODS
+        for method in ("minimum_risk", "marginal_regularized_cross_entropy", "cycle_adversarial")
     }
+    methods = tuple(runs)
     runs["marginal_regularized_cross_entropy"] += ["--proposal", "lm"]  # whose samples do not depend on the sentences
     last = runs["cycle_adversarial"][:-2]
     runs["stopped"] = [*last, "--max-update", 2]
@@ -555,7 +556,7 @@ def test_two_workers(chain, mono, tmp_path):
     for key in ("model", "last_optimizer_state"):
         assert differences(last[key], stopped[key])
         assert differences(last[key], resumed[key]) == []
-    for method in METHODS:
+    for method in methods:
         stats = check_workers(tmp_path / method)["train_inner"]
         there, back = KEYS[method]
         assert {f"{key}_{d}" for key in [*there, *back] for d in DIRECTIONS} <= set(stats[-1])
@@ -576,10 +577,10 @@ def test_two_workers_of_which_one_has_no_monolingual_sentence(chain, mono, tmp_p
     runs = {
         method: [chain.data, *flags(method, chain, mono), "--max-epoch", 1, "--mono-ratio", 0.03, "--save-samples"]
         + [tmp_path / method / "samples"]
-        for method in ROUND_TRIPS
+        for method in ("marginal_regularized_cross_entropy", "cycle_adversarial")
     }
     train_by_two_workers(tmp_path, runs)
-    for method in ROUND_TRIPS:
+    for method in runs:
         check_workers(tmp_path / method)
         seen = [
             {(line["update"], line["direction"], rank) for line in saved(tmp_path / method / "samples", rank)}
