@@ -9,7 +9,7 @@ confirms and refutes it, are those of docs/claims.md; here stands the same as co
 
 import json
 from pathlib import Path
-from statistics import fmean
+from statistics import correlation, fmean
 
 from curves import base
 
@@ -17,6 +17,7 @@ from fairseq_dsl_cli import arguments, main
 
 CONFIRMED, REFUTED, NEITHER = "**confirmed**", "**refuted**", "**not confirmed**"
 SMALL, ALL = ("eutrans-1500", "multi30k-6000"), ("eutrans-300", "eutrans-1500", "multi30k-6000", "multi30k-29000")
+CURVE = ("multi30k-3000", "multi30k-6000", "multi30k-12000", "multi30k-29000")  # ever more pairs
 WEIGHTS = ("dsl-0.003", "dsl-0.01", "dsl-0.03")
 # Of the claims that A beats B, and every B where there are several: where it is decided, A, and B.
 BETTER = {
@@ -118,21 +119,86 @@ def generalization(results):
     return verdict, "how far it falls, each seed, of training: {}; of test: {}".format(*falls)
 
 
+def over_fitting(results):
+    """O3: once validation's perplexity rises, so does its gap, and that of training does not."""
+    if results.name not in (CURVE[0], CURVE[-1]) or "control" not in results.systems:
+        return None
+    valid, training = [], []
+    for run in results.content["logs"]["control"]:
+        losses = run["valid"]["nll_loss"]
+        after = slice(losses.index(min(losses)), None)
+        if len(losses[after]) < 3:
+            return NEITHER, f"a run has {len(losses[after])} checkpoints from the lowest perplexity on"
+        for found, kind in ((valid, "valid"), (training, "train")):
+            found.append(rank_correlation(losses[after], run[kind]["duality_gap"][after]))
+    verdict = REFUTED if sum(rho < 0 for rho in valid) >= 2 else NEITHER
+    if min(valid) > 0.8 and max(training) <= 0.8:
+        verdict = CONFIRMED
+    words = (", ".join(f"{rho:+.2f}" for rho in found) for found in (valid, training))
+    return verdict, "ρ with validation's perplexity, each seed, of its gap: {}; of that of training: {}".format(*words)
+
+
+def rank_correlation(left, right):
+    """Spearman's ρ; 0 where all of one side are the same."""
+    ranks = [[sorted(values).index(value) for value in values] for values in (left, right)]
+    return correlation(*ranks) if all(len(set(side)) > 1 for side in ranks) else 0
+
+
+def gains(curve, method):
+    """The mean gain over the control, by the number of pairs; None where it was not run for each."""
+    if any(method not in results.systems for results in curve):
+        return None
+    return [fmean(of["difference"] for of in results.differences(method, "control").values()) for results in curve]
+
+
+def in_words(found):
+    return "mean gains, from few pairs to many: " + ", ".join(f"{gain:+.2f}" for gain in found)
+
+
+def falls(values):
+    return all(left > right for left, right in zip(values, values[1:]))
+
+
+def shrinking(curve):
+    """C5: dual learning gains less the more pairs there are."""
+    if not (found := gains(curve, "dual-learning")):
+        return None
+    return CONFIRMED if falls(found) else REFUTED if found[-1] > found[0] else NEITHER, in_words(found)
+
+
+def few_pairs(curve):
+    """O4: DSL gains most where pairs are few."""
+    if not (found := gains(curve, "dsl-0.01")):
+        return None
+    verdict, figures = better(curve[0], "dsl-0.01", ["control"])
+    if verdict is CONFIRMED and not falls(found):
+        verdict = NEITHER
+    return verdict, f"{in_words(found)}. With the fewest, {figures}"
+
+
 def verdicts(results):
     """(claim, verdict, figures) of all that is decided in a setting."""
     found = {claim: better(results, a, others) for claim, (where, a, others) in BETTER.items() if results.name in where}
-    found.update({"C3": weight(results), "C7": bound(results), "O6": generalization(results)})
+    found.update({"C3": weight(results), "C7": bound(results)})
+    found.update({"O3": over_fitting(results), "O6": generalization(results)})
     return sorted((claim, *verdict) for claim, verdict in found.items() if verdict)
+
+
+def verdicts_of_curve(all_results):
+    """(claim, verdict, figures) of what is decided by all sizes of Multi30k together."""
+    curve = [results for name in CURVE for results in all_results if results.name == name]
+    found = {"C5": shrinking(curve), "O4": few_pairs(curve)} if len(curve) == len(CURVE) else {}
+    return [(claim, *verdict) for claim, verdict in found.items() if verdict]
 
 
 def run():
     parser = arguments.Parser(__doc__)
     help = "results.json of an experiment, by its setting's name: SETTING.json"
     parser.add_argument("results", metavar="FILE", nargs="+", type=arguments.input_file, help=help)
-    rows = []
-    for path in map(Path, parser.parse_args().results):
-        results = Results(path.stem, json.loads(path.read_text(encoding="utf-8")))
-        rows += [(claim, path.stem, *rest) for claim, *rest in verdicts(results)]
+    paths = map(Path, parser.parse_args().results)
+    found = [Results(path.stem, json.loads(path.read_text(encoding="utf-8"))) for path in paths]
+    rows = [(claim, results.name, *rest) for results in found for claim, *rest in verdicts(results)]
+    rows += [(claim, "multi30k, all sizes", *rest) for claim, *rest in verdicts_of_curve(found)]
     print("| | setting | verdict | figures: differences of BLEU |\n|---|---|---|---|")
     for row in sorted(rows):
         print("| " + " | ".join(row) + " |")

@@ -95,3 +95,45 @@ def test_the_bound_rises_and_is_one(values, below, said):
     log.update({f"bound_gap_{direction}": [below, 2] for direction in ("de-en", "en-de")})
     logs = {"back-translation": [{"train": log}] * 3}
     assert verdict("C7", {"control": {"back-translation": (WON, WON)}}, logs=logs) == said
+
+
+@pytest.mark.parametrize(
+    "gaps, of_training, said",
+    [
+        ([6, 5, 6, 7], [4, 3, 2, 1], verdicts.CONFIRMED),
+        ([6, 5, 6, 7], [4, 1, 2, 3], verdicts.NEITHER),  # which rises too
+        ([6, 7, 6, 5], [4, 3, 2, 1], verdicts.REFUTED),
+        ([6, 5, 5, 5], [4, 3, 2, 1], verdicts.NEITHER),
+    ],
+)
+def test_the_gap_rises_with_the_perplexity(gaps, of_training, said):
+    valid = {"nll_loss": [9, 3, 4, 5], "duality_gap": gaps}
+    logs = {"control": [{"valid": valid, "train": {"duality_gap": of_training}}] * 3}
+    assert verdict("O3", {"control": {}}, "multi30k-3000", logs=logs) == said
+
+
+def test_a_gap_without_over_fitting_says_nothing():
+    run = {"valid": {"nll_loss": [5, 4, 3], "duality_gap": [1, 2, 3]}, "train": {"duality_gap": [3, 2, 1]}}
+    assert verdict("O3", {"control": {}}, "multi30k-3000", logs={"control": [run] * 3}) == verdicts.NEITHER
+
+
+def gaining(method, *gains):
+    """Results of the method for each number of pairs."""
+    numbers = (dict(differences=[gain] * 3, difference=gain, p_value=0.002) for gain in gains)
+    return [results({"control": {method: (one, one)}}, name) for name, one in zip(verdicts.CURVE, numbers)]
+
+
+@pytest.mark.parametrize(
+    "gains, dual_learning, dsl",
+    [
+        ((4, 3, 2, 1), verdicts.CONFIRMED, verdicts.CONFIRMED),
+        ((4, 2, 3, 1), verdicts.NEITHER, verdicts.NEITHER),
+        ((1, 2, 3, 4), verdicts.REFUTED, verdicts.NEITHER),
+        ((-1, -2, -3, -4), verdicts.CONFIRMED, verdicts.REFUTED),
+    ],
+)
+def test_the_gain_by_the_number_of_pairs(gains, dual_learning, dsl):
+    for claim, method, said in (("C5", "dual-learning", dual_learning), ("O4", "dsl-0.01", dsl)):
+        curve = gaining(method, *gains)
+        assert [(name, decided) for name, decided, _ in verdicts.verdicts_of_curve(curve)] == [(claim, said)]
+        assert verdicts.verdicts_of_curve(curve[:3]) == []
