@@ -30,6 +30,7 @@ BETTER = {
     "O2": ((*SMALL, "multi30k-29000"), "dsl-0.01 + dual inference", ["control + dual inference"]),
     "O5": (SMALL, "back-translation+dsl-0.01", ["back-translation"]),
     "O7": (SMALL, "dsl-0.1-clip-4", ["control"]),
+    "O8": (("eutrans-1500-early",), "dsl-0.01", ["control"]),
 }
 
 
