@@ -53,7 +53,7 @@ class Hypotheses:
 
         See `objectives.dual_inference_score`.
         """
-        target_length = torch.tensor([len(target) for target in self.targets], dtype=torch.float64)
+        target_length = torch.tensor([len(one["tokens"]) for one in self.found], dtype=torch.float64)
         source_length = torch.full_like(target_length, len(self.source))
         marginal = self.marginal if lm_weight else torch.zeros_like(self.marginal)
         return dual_inference_score(
