@@ -35,6 +35,7 @@ at_once=("${bound[@]}" "$PYTHON" "$scripts/parallel.py" --jobs "${JOBS:-1}")
 pairs=$(wc -l <"$text/train.$x")
 if [[ $pairs -lt 10000 ]]; then
     layers=2 width=128 inner=256 heads=4 dropout=0.3 tokens=1500 lr=0.002 warm_updates=1500 updates=600 every=100
+    [[ $pairs -lt 3000 ]] || warm_updates=3000
 elif [[ $pairs -lt 200000 ]]; then
     layers=3 width=256 inner=1024 heads=4 dropout=0.3 tokens=4096 lr=0.001 warm_updates=8000 updates=4000 every=500
 else

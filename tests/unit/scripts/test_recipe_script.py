@@ -67,10 +67,14 @@ def test_with_monolingual_text_it_learns_by_back_translation(recipe, mono):
         assert f"fairseq-train bin-{'mono' if language in mono else 'lm'}.{language} " in command
 
 
-@pytest.mark.parametrize("pairs, width", [(9_999, 128), (10_000, 256), (200_000, 512)])
-def test_the_models_grow_with_the_pairs(recipe, pairs, width):
+@pytest.mark.parametrize(
+    "pairs, width, updates",
+    [(2_999, 128, 1500), (9_999, 128, 3000), (10_000, 256, 8000), (200_000, 512, 50_000)],
+)
+def test_the_models_and_their_training_grow_with_the_pairs(recipe, pairs, width, updates):
     _, commands = recipe(pairs)
-    assert [f"--decoder-embed-dim {width} " in command for command in commands[:4]] == [True] * 4
+    for command in commands[:4]:
+        assert f"--decoder-embed-dim {width} " in command and f"--max-update {updates} " in command
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
