@@ -78,30 +78,25 @@ for python in "${PYTHON:-python3}" python3.11 python3.12 python3.10 ""; do
 done
 bound=("$python" fairseq_dsl_cli/children.py $$)
 
-step "1/6 installation"
+step "1/5 installation"
 PYTHON=$(exec "${bound[@]}" scripts/venv.sh)
 export PYTHON OMP_NUM_THREADS=1 PYTHONPATH=$PWD PATH=$(dirname "$PYTHON"):$PATH
 echo "$PYTHON"
 
-step "2/6 corpus $recipe, $lang-en"
+step "2/5 corpus $recipe, $lang-en"
 "${bound[@]}" "data-bin-recipes/$recipe/prepare.sh" --lang "$corpus_lang" --out "$data" "${vocabulary[@]}"
 
-step "3/6 the recipe: language models, ordinary models of both directions, the pair"
-LM_FLAGS="${lm[*]}" MODEL_FLAGS="${models[*]}" JOBS=2 \
+step "3/5 the recipe, and a control: language models, ordinary models of both directions, the pairs"
+LM_FLAGS="${lm[*]}" MODEL_FLAGS="${models[*]}" JOBS=2 CONTROL=1 \
     "${bound[@]}" scripts/recipe.sh "$data" "$lang" en "$run" "${pair[@]}"
 
-step "4/6 the control: the same ordinary models, trained on by likelihood alone"
-starts=("$run/$lang-en/checkpoint_best.pt" "$run/en-$lang/checkpoint_best.pt")
-lms=(--source-lm "$run/lm.$lang/checkpoint_best.pt" --target-lm "$run/lm.en/checkpoint_best.pt")
-"${bound[@]}" scripts/methods/control.sh "$data" "$lang" en "$run/control" \
-    --primal-checkpoint "${starts[0]}" --dual-checkpoint "${starts[1]}" "${lms[@]}" "${pair[@]}"
-
-step "5/6 translating the test set in both directions, with one direction alone and with dual inference"
+step "4/5 translating the test set in both directions, with one direction alone and with dual inference"
 "${bound[@]}" fairseq-dsl evaluate --data-bin "$data" -s "$lang" -t en --output "$run/evaluation" --jobs 2 \
     --baseline "control=$run/control/checkpoint_best.pt" --system "recipe=$run/pair/checkpoint_best.pt" \
-    --system "warm start=${starts[0]},${starts[1]}" --dual-inference "${lms[@]}"
+    --system "warm start=$run/$lang-en/checkpoint_best.pt,$run/en-$lang/checkpoint_best.pt" --dual-inference \
+    --source-lm "$run/lm.$lang/checkpoint_best.pt" --target-lm "$run/lm.en/checkpoint_best.pt"
 
-step "6/6 report"
+step "5/5 report"
 note="This shows the chain at work. The models are small and were trained for minutes: gains need longer training."
 "${bound[@]}" fairseq-dsl report --output "$run/report.md" \
     --title "Dual supervised learning: $recipe, $lang-en" --note "$note" \

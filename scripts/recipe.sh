@@ -13,8 +13,10 @@
 # Where there is monolingual text (`fairseq-dsl prepare --mono`), of one language or both, the pair learns from it by
 # back-translation; else from the pairs alone, by dual supervised learning. The models are as large as the pairs allow.
 # LM_FLAGS and MODEL_FLAGS are flags of fairseq-train for the language models and for the ordinary models, which replace
-# the recipe's own. JOBS (default: 1) is how many trainings run at the same time. Run again, it does nothing where it was
-# done, and resumes where it was interrupted.
+# the recipe's own. JOBS (default: 1) is how many trainings run at the same time. With CONTROL=1 the same ordinary models
+# are also trained on by likelihood alone, with the same flags (so give none of a method), in FOLDER/control, and the
+# command that compares the two is printed. Run again, it does nothing where it was done, and resumes where it was
+# interrupted.
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
 [[ ${1:-} == -h || ${1:-} == --help ]] && { usage "$0"; exit; }
@@ -54,14 +56,13 @@ pair=(--max-tokens "$tokens" --max-update "$updates" "${every[@]}")
 step() { printf '\n== %s\n' "$*"; }
 
 step "1/3 language models"
-lms=()
+trainings=()
 for lang in "$x" "$y"; do
     all=$data-lm.$lang
     [[ -d $data-mono.$lang ]] && all=$data-mono.$lang # which has the sentences of the pairs too
-    ((${#lms[@]})) && lms+=(:::)
-    lms+=("$scripts/train_lm.sh" "$all" "$folder/lm.$lang" "${lm[@]}")
+    trainings+=(::: "$scripts/train_lm.sh" "$all" "$folder/lm.$lang" "${lm[@]}")
 done
-"${at_once[@]}" "${lms[@]}"
+"${at_once[@]}" "${trainings[@]:1}"
 
 step "2/3 ordinary models of both directions"
 "${at_once[@]}" "$scripts/train_translation.sh" "$data" "$x" "$y" "$folder/$x-$y" "${warm[@]}" ::: \
@@ -71,12 +72,20 @@ step "3/3 the pair"
 method=dsl mono=()
 [[ -d $data-mono.$x ]] && method=back-translation mono+=(--source-mono "$data-mono.$x")
 [[ -d $data-mono.$y ]] && method=back-translation mono+=(--target-mono "$data-mono.$y")
-"${bound[@]}" "$scripts/methods/$method.sh" "$data" "$x" "$y" "$folder/pair" \
-    --primal-checkpoint "$folder/$x-$y/checkpoint_best.pt" --dual-checkpoint "$folder/$y-$x/checkpoint_best.pt" \
-    --source-lm "$folder/lm.$x/checkpoint_best.pt" --target-lm "$folder/lm.$y/checkpoint_best.pt" "${mono[@]}" \
-    "${pair[@]}" "$@"
+lms=(--source-lm "$folder/lm.$x/checkpoint_best.pt" --target-lm "$folder/lm.$y/checkpoint_best.pt")
+starts=(--primal-checkpoint "$folder/$x-$y/checkpoint_best.pt" --dual-checkpoint "$folder/$y-$x/checkpoint_best.pt")
+trainings=("$scripts/methods/$method.sh" "$data" "$x" "$y" "$folder/pair" "${starts[@]}" "${lms[@]}" "${mono[@]}"
+    "${pair[@]}" "$@")
+[[ ! ${CONTROL:-} ]] ||
+    trainings+=(::: "$scripts/methods/control.sh" "$data" "$x" "$y" "$folder/control" "${starts[@]}" "${lms[@]}"
+        "${pair[@]}" "$@" --dsl-lambda 0)
+"${at_once[@]}" "${trainings[@]}"
 
+if [[ ${CONTROL:-} ]]; then
+    printf '\n%s\n' "To compare the pair with the control, on the test set of $data:"
+    echo "fairseq-dsl evaluate --data-bin $data -s $x -t $y --baseline control=$folder/control/checkpoint_best.pt" \
+        "--system recipe=$folder/pair/checkpoint_best.pt --dual-inference ${lms[*]} --output $folder/evaluation"
+fi
 printf '\n%s\n' "To translate by both directions and the language model; -s $y -t $x for the other direction:"
 echo "fairseq-generate $data --user-dir fairseq_dsl --task dual_translation -s $x -t $y" \
-    "--path $folder/pair/checkpoint_best.pt --beam 10 --reverse-weight 0.5 --remove-bpe sentencepiece" \
-    "--source-lm $folder/lm.$x/checkpoint_best.pt --target-lm $folder/lm.$y/checkpoint_best.pt"
+    "--path $folder/pair/checkpoint_best.pt --beam 10 --reverse-weight 0.5 --remove-bpe sentencepiece ${lms[*]}"

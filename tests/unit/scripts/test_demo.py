@@ -24,5 +24,5 @@ def test_every_command_of_the_demo_is_bound_to_it():
         if "scripts/" in line.split("#")[0] or "data-bin-recipes/" in line or "fairseq-dsl " in line
     ]
     started = [line for line in commands if line.startswith(("PYTHON=", "LM_FLAGS=", '"'))]
-    assert len(started) == 6
+    assert len(started) == 5
     assert all('"${bound[@]}"' in line for line in started)

@@ -81,13 +81,25 @@ def test_the_models_and_their_training_grow_with_the_pairs(recipe, pairs, width,
 def test_two_trainings_may_run_at_the_same_time(recipe, tmp_path, jobs):
     done, commands = recipe(9, JOBS=jobs)
     assert (done.returncode, len(commands)) == (0, 5), done.stderr
-    assert (tmp_path / "jobs").read_text().split("\n")[:-1] == [f"jobs {jobs}"] * 2
+    assert (tmp_path / "jobs").read_text().split("\n")[:-1] == [f"jobs {jobs}"] * 3
 
 
 def test_flags_of_each_training(recipe):
     _, commands = recipe(9, (), "--max-update", "7", LM_FLAGS="--max-update 8", MODEL_FLAGS="--max-update 9")
     updates = [re.findall(r"--max-update (\d)(?= |$)", command) for command in commands[:5]]
     assert updates == [["8"], ["8"], ["9"], ["9"], ["7"]]
+
+
+def test_a_control_learns_by_likelihood_alone_as_long_as_the_pair(recipe):
+    done, commands = recipe(9, ["de"], "--max-update", "7", CONTROL="1")
+    assert done.returncode == 0, done.stderr
+    pair, control = commands[4:]
+    assert "--criterion dsl_cross_entropy" in control and " --max-update 7 --dsl-lambda 0 --save-dir" in control
+    assert "-mono" in pair and "-mono" not in control
+    starts = re.compile(r"--(?:primal|dual)-checkpoint \S+")
+    assert starts.findall(pair) == starts.findall(control)
+    compare = "--baseline control=run/control/checkpoint_best.pt --system recipe=run/pair/checkpoint_best.pt"
+    assert compare in done.stdout
 
 
 def test_other_languages_than_those_of_the_data_are_refused(recipe):
