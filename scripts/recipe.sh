@@ -11,7 +11,8 @@
 #              at the end translates by it
 #
 # Where there is monolingual text (`fairseq-dsl prepare --mono`), of one language or both, the pair learns from it by
-# back-translation; else from the pairs alone, by dual supervised learning. The models are as large as the pairs allow.
+# back-translation; else from the pairs alone, by dual supervised learning. The models are as large as the pairs allow,
+# and small where there is no GPU.
 # LM_FLAGS and MODEL_FLAGS are flags of fairseq-train for the language models and for the ordinary models, which replace
 # the recipe's own. JOBS (default: 1) is how many trainings run at the same time. With CONTROL=1 the same ordinary models
 # are also trained on by likelihood alone, with the same flags (so give none of a method), in FOLDER/control, and the
@@ -35,9 +36,11 @@ at_once=("${bound[@]}" "$PYTHON" "$scripts/parallel.py" --jobs "${JOBS:-1}")
 
 # What differs from the defaults of the other scripts: the sizes, by what there is to learn from.
 pairs=$(wc -l <"$text/train.$x")
-if [[ $pairs -lt 10000 ]]; then
+gpu() { "$PYTHON" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; }
+if [[ $pairs -lt 10000 ]] || ! gpu; then
     layers=2 width=128 inner=256 heads=4 dropout=0.3 tokens=1500 lr=0.002 warm_updates=1500 updates=600 every=100
     [[ $pairs -lt 3000 ]] || warm_updates=3000
+    [[ $pairs -lt 10000 ]] || dropout=0.2 warm_updates=10000
 elif [[ $pairs -lt 200000 ]]; then
     layers=3 width=256 inner=1024 heads=4 dropout=0.3 tokens=4096 lr=0.001 warm_updates=8000 updates=4000 every=500
 else

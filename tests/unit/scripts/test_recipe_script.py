@@ -13,6 +13,7 @@ STAND_IN = """#!/bin/sh
 case "$1" in
     */children.py) shift 2; exec "$@" ;;
     */parallel.py) echo "jobs $3" >> jobs; exec "$REAL" "$@" ;;
+    -c) exit "${NO_GPU:-0}" ;;
 esac
 echo "${0##*/} $@" >> commands
 """
@@ -75,6 +76,12 @@ def test_the_models_and_their_training_grow_with_the_pairs(recipe, pairs, width,
     _, commands = recipe(pairs)
     for command in commands[:4]:
         assert f"--decoder-embed-dim {width} " in command and f"--max-update {updates} " in command
+
+
+def test_without_a_gpu_the_models_stay_small(recipe):
+    _, commands = recipe(200_000, NO_GPU="1")
+    for command in commands[:4]:
+        assert "--decoder-embed-dim 128 " in command and "--max-update 10000 " in command
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
