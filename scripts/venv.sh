@@ -46,7 +46,7 @@ building=$venv/building.txt   # there until the first installation ends: an envi
 
 # pip ends with this script, also when that is killed: the next run would find it at work.
 install() {
-    "$PYTHON" fairseq_dsl_cli/children.py $$ "$venv/bin/python" -m pip install --disable-pip-version-check "$@" >&2
+    "$PYTHON" fairseq_dsl_cli/children.py $$ "$venv/bin/python" -m pip install --disable-pip-version-check --no-compile "$@" >&2
 }
 if ! grep -qxF "$requirements" "$installed" 2>/dev/null; then
     echo "installing the plugin and what it needs in $venv (some minutes)" >&2
