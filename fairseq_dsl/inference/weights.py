@@ -9,8 +9,8 @@ from ..directions import Direction
 from ..errors import BadInput
 from ..ranges import SHARE, WEIGHT
 
-DEFAULT_LM_WEIGHT = 0.1
-"""Safe for weak language models; strong ones of the domain are worth 1 to 2: see ``fairseq-dsl tune``."""
+DEFAULT_LM_WEIGHT = 0.5
+"""Near the best in all that was measured, see docs/methods.md; others are found by ``fairseq-dsl tune``."""
 
 RANGES = {"reverse": SHARE, "lm": WEIGHT}
 

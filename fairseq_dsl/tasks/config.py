@@ -93,7 +93,7 @@ class DualTranslationTaskConfig(DirectionConfig):
         math.nan,  # not given: fairseq's own flag of this name, in fairseq-generate, is a number
         WEIGHT,
         "dual inference: the weight B of the language model of the generated language (default: the checkpoint's, or "
-        "0.1 with a language model; strong ones are worth 1 to 2: see fairseq-dsl tune)",
+        "0.5 with a language model: see fairseq-dsl tune)",
     )
     dump_scores: Optional[str] = field(
         default=None,

@@ -1,8 +1,8 @@
 """The numbers of an evaluation: how they are computed, and how they are shown."""
 
-from sacrebleu.metrics import BLEU, CHRF
 from tabulate import tabulate
 
+from ..metrics import BLEU, CHRF
 from . import significance
 
 # fairseq's name of a duality statistic -> its name here.

@@ -1,9 +1,9 @@
 """What a test set is scored by."""
 
-from sacrebleu.metrics import BLEU, CHRF
-
 from fairseq_dsl.errors import BadInput
 from fairseq_dsl.tokenizers import tokenizer_for
+
+from ..metrics import BLEU, CHRF
 
 
 def metric_of(language, tokenize=None, chrf=False):

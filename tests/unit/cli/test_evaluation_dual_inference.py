@@ -78,7 +78,7 @@ class TestNotes:
     @pytest.mark.parametrize("words, trained, note", [
         ([], TUNED, "de-en A = 0.5, B = 0, en-de A = 0.25, B = 0; without language models."),
         (["--source-lm", "x.pt", "--target-lm", "y.pt"], TUNED,
-         "de-en A = 0.5, B = 0.1, en-de A = 0.25, B = 1; by the language models x.pt and y.pt."),
+         "de-en A = 0.5, B = 0.5, en-de A = 0.25, B = 1; by the language models x.pt and y.pt."),
         (["--reverse-weight", "en-de=0.3", "--lm-weight", "2"], OWN,
          "de-en A = 0.5, B = 2, en-de A = 0.3, B = 2; by the language models lm.en.pt and lm.de.pt."),
     ])  # fmt: skip

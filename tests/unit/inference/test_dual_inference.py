@@ -54,7 +54,7 @@ def test_scores_of_the_data_alone_are_refused_unless_they_have_no_weight(data, t
     scores = f"scores:{tmp_path}"
     for flags in ({"reverse_weight": 0.5}, {"reverse_weight": 0.5, "lm_weight": 0.2}):
         with pytest.raises(
-            BadInput, match=f"--target-lm {scores}: has scores of .*; dual inference by --lm-weight 0.[12]"
+            BadInput, match=f"--target-lm {scores}: has scores of .*; dual inference by --lm-weight 0.[25]"
         ):
             translate(translating(data, target_lm=scores, **flags))
     _, generator = translate(translating(data, target_lm=scores, reverse_weight=0.5, lm_weight=0.0))
@@ -134,7 +134,7 @@ class TestWeights:
         [
             ({}, (0, 0)),
             ({"reverse_weight": 0.4}, (0.4, 0)),
-            ({"reverse_weight": 0.4, "lm": True}, (0.4, 0.1)),  # safe for a weak language model
+            ({"reverse_weight": 0.4, "lm": True}, (0.4, 0.5)),
             ({"reverse_weight": 0.4, "lm": True, "lm_weight": 0.0}, (0.4, 0)),
             ({"reverse_weight": 0.4, "lm": True, "lm_weight": 1.5}, (0.4, 1.5)),
         ],
