@@ -4,8 +4,8 @@
     fairseq-generate ... --gen-subset valid --beam 10 --dump-scores valid.de-en.jsonl
     scripts/experiments/weights.py valid.de-en.jsonl=valid.en valid.en-de.jsonl=valid.de
 
-BLEU of each file of scores against the text after the =: that of the forward model's order, and what is gained at A = 0.5
-and several B, and at the best A and B that `fairseq-dsl tune` finds.
+BLEU of each file of scores against the text after the =: that of the forward model's order, and what is gained at
+A = 0.5 and several B, and at the best A and B that `fairseq-dsl tune` finds.
 """
 
 from fairseq_dsl.errors import BadInput
