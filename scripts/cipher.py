@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Two languages, xx and yy, that are a substitution of each other's words: a task that can be learned without pairs.
 
     scripts/cipher.py make FOLDER [--seed N] [--known SHARE] [--wrong SHARE]  # text to binarize

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # usage: scripts/recipe.sh DATA_BIN SOURCE TARGET FOLDER [flags of fairseq-train, for the pair]
 #
-# From data to the best pair of models that is known for it: language models, ordinary models of both directions, and
-# the pair, for dual inference. See docs/results.md for what each step gains.
+# From data to a pair of models, by the methods that did best in docs/results.md: language models, ordinary models of both
+# directions, and the pair, for dual inference.
 #
 #   DATA_BIN   data of `fairseq-dsl prepare`, with what that made beside it
 #   SOURCE     language of the primal direction, e.g. de

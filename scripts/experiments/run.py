@@ -108,9 +108,12 @@ class Experiment:
         command += ["--dual-inference", *self.language_models(), "--jobs", jobs, *self.flags]
         return [*command, "--output", self.out / f"seed{seed}" / "evaluation"]
 
+    def evaluated(self, seed):
+        return self.out / f"seed{seed}" / "evaluation" / "evaluation.json"
+
     def comparisons(self, seeds, methods):
         """The commands that hold all systems against the control, and against the setting's other baselines."""
-        evaluations = [self.out / f"seed{seed}" / "evaluation" / "evaluation.json" for seed in seeds]
+        evaluations = [self.evaluated(seed) for seed in seeds]
         for baseline in self.baselines(methods):
             options = ["--baseline", baseline, "--output", self.comparison(baseline)]
             yield ["fairseq-dsl", "compare", *evaluations, *options]
@@ -133,12 +136,22 @@ class Experiment:
         control, *others = [json.loads(file.read_text(encoding="utf-8")) for file in files]
         return {
             **control,
+            "notes": json.loads(self.evaluated(seeds[0]).read_text(encoding="utf-8"))["notes"],
             "setting": self.setting,
             "seeds": seeds,
             "methods": {method: METHODS[method] for method in methods},
             "against others": others,
             "logs": {name: [curves(folder) for folder in folders] for name, folders in runs.items()},
         }
+
+
+def numbers(text):
+    """The type of an option that lists numbers above 0.
+
+    >>> numbers("4,5")
+    [4, 5]
+    """
+    return [arguments.positive(part) for part in text.split(",")]
 
 
 def best(folder):
@@ -171,7 +184,7 @@ def run():
     add("methods", metavar="METHOD", nargs="+", choices=METHODS, help=f"the control, and others: {', '.join(METHODS)}")
     add("--corpus", type=arguments.input_folder, required=True, metavar="DIR", help="folder of the corpora")
     add("--out", type=arguments.output_folder, required=True, metavar="DIR", help="folder for all that is made")
-    add("--seeds", type=arguments.positive, nargs="+", default=[1, 2, 3], metavar="SEED", help="default: 1 2 3")
+    add("--seeds", type=numbers, default=[1, 2, 3], metavar="N,N,...", help="default: 1,2,3")
     add("--jobs", type=arguments.positive, default=2, help="trainings at the same time (default: %(default)s)")
     add("--cpu", action="store_true", help="use no GPU (default: a GPU where there is one)")
     args = parser.parse_args()

@@ -56,12 +56,17 @@ class Results:
         return self.beats(a, b, sign=-1)
 
     def figures(self, a, b):
-        """The differences in words: the mean, p, and those of each run."""
+        """The differences in words: the mean, p, those of each run, and the direction in which alone one side wins."""
         cells = []
         for direction, of in self.differences(a, b).items():
             runs = ", ".join(f"{difference:+.1f}" for difference in of["differences"])
             cells.append(f"{direction} {of['difference']:+.2f} (p = {of['p_value']:.3f}; {runs})")
-        return f"against {b}: {'; '.join(cells)}"
+        alone = [
+            f". {winner} beats {loser} in {found[0]} alone"
+            for winner, loser, found in ((a, b, self.beats(a, b)), (b, a, self.loses(a, b)))
+            if len(found) == 1
+        ]
+        return f"{a} against {b}: {'; '.join(cells)}{''.join(alone)}"
 
     def last(self, system, kind, key):
         return [run[kind][key][-1] for run in self.content["logs"][system]]
