@@ -133,10 +133,12 @@ class Experiment:
         models = {f"LM {language}": [self.language_model(language)] for language in self.languages}
         runs = {**pairs, **starts, **models}
         files = [self.comparison(baseline) for baseline in self.baselines(methods)]
-        control, *others = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+        evaluation, control, *others = [
+            json.loads(file.read_text(encoding="utf-8")) for file in (self.evaluated(seeds[0]), *files)
+        ]
         return {
             **control,
-            "notes": json.loads(self.evaluated(seeds[0]).read_text(encoding="utf-8"))["notes"],
+            "notes": [note.replace(f"{self.out}/", "") for note in evaluation["notes"]],  # such as A and B
             "setting": self.setting,
             "seeds": seeds,
             "methods": {method: METHODS[method] for method in methods},
