@@ -64,6 +64,8 @@ if ! grep -qxF "$requirements" "$installed" 2>/dev/null; then
     install -c "$constraints" torch
     rm -rf build
     install -c "$constraints" ".[test]"
+    # pip compiles no modules: of many packages few are imported. fairseq's warn of their own syntax when they are compiled.
+    "$venv/bin/python" -W ignore -m compileall -q "$venv"/lib/python*/site-packages/fairseq >&2
     install -c "$constraints" kenlm || # needs cmake and a C++ compiler
         echo "venv.sh: kenlm cannot be compiled here (see above): its tests use a stand-in alone" >&2
 elif ! grep -qxF "$code" "$installed"; then
